@@ -1,1 +1,2 @@
-//! x
+//! Responsum (architecture page: to be written)
+pub mod domain;
