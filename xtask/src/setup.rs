@@ -161,7 +161,7 @@ fn postgres(choice: Postgres) -> Result<()> {
         }
         if choice == Postgres::System {
             bail!(
-                "this system has no Postgres {} or later with postgres, initdb and pg_ctl in one folder: install it, \
+                "this system has no Postgres {} or later with postgres and initdb in one folder: install it, \
                  set {} to that folder, or take --postgres bundled",
                 binaries::MAJOR_MIN,
                 binaries::OVERRIDE

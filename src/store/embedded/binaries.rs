@@ -13,7 +13,7 @@ pub(crate) const MAJOR_MIN: u32 = 14;
 pub(crate) const OVERRIDE: &str = "RESPONSUM_POSTGRES_BIN";
 
 /// The programs that a private cluster takes.
-const PROGRAMS: [&str; 3] = ["postgres", "initdb", "pg_ctl"];
+const PROGRAMS: [&str; 2] = ["postgres", "initdb"];
 
 /// A folder that holds the server programs of one Postgres.
 #[derive(Clone, Debug, PartialEq, Eq)]
