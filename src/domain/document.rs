@@ -149,6 +149,8 @@ pub struct Document {
     pub received_at: OffsetDateTime,
     /// True if the client deleted the report: there is nothing to read.
     pub deleted: bool,
+    /// A transaction's `urn:uuid` references that occur in it, and what they stand for.
+    pub links: Vec<(String, String)>,
 }
 
 impl fmt::Debug for Document {
@@ -188,6 +190,14 @@ pub enum WithdrawReason {
 }
 
 impl WithdrawReason {
+    const ALL: [Self; 5] =
+        [Self::EnteredInError, Self::Deleted, Self::Superseded, Self::NoLongerStated, Self::NoLongerReported];
+
+    /// The reason with this [`code`](Self::code).
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// The code used in SQL and JSON.
     pub const fn code(self) -> &'static str {
         match self {
@@ -244,6 +254,17 @@ pub enum Effective {
     },
 }
 
+/// Whom and when a report is about, as the report says it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Whom it is about.
+    pub subject: Option<Reference>,
+    /// During which encounter.
+    pub encounter: Option<Reference>,
+    /// When.
+    pub effective: Option<Effective>,
+}
+
 /// What one document offers, read from its bytes: everything that the later stages need.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SourceDocument {
@@ -253,12 +274,8 @@ pub struct SourceDocument {
     pub logical_id: Option<LogicalId>,
     /// What its status asks of us.
     pub disposition: Disposition,
-    /// Whom it is about.
-    pub subject: Option<Reference>,
-    /// During which encounter.
-    pub encounter: Option<Reference>,
-    /// When.
-    pub effective: Option<Effective>,
+    /// Whom and when it is about.
+    pub about: About,
     /// Business identifiers, for `If-None-Exist` and search.
     pub identifiers: Vec<Identifier>,
     /// References of the reports that this one replaces (`relatesTo.code = replaces`).

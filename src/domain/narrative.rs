@@ -181,6 +181,21 @@ pub enum UnreadReason {
 }
 
 impl UnreadReason {
+    const ALL: [Self; 7] = [
+        Self::OtherRenditionChosen,
+        Self::FormatNotSupported,
+        Self::ContentNotRecognised,
+        Self::Malformed,
+        Self::NotFetched,
+        Self::Empty,
+        Self::TooLarge,
+    ];
+
+    /// The reason with this [`code`](Self::code).
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
     /// The code used in SQL, JSON and metrics.
     pub const fn code(self) -> &'static str {
         match self {

@@ -1,7 +1,11 @@
 //! What leaves: when a report has an answer, and when the answer is taken back. Pure decisions.
 
-use super::document::{Disposition, ReportKey, Sha256Digest, WithdrawReason};
-use super::label::Label;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::annotation::ModelVersion;
+use super::document::{About, Disposition, ReportKey, Sha256Digest, WithdrawReason};
+use super::label::{Category, Label, Score};
 
 /// The task that an Observation answers; a report has one Observation for each.
 pub const TASK: &str = "treatment-response";
@@ -78,6 +82,55 @@ pub fn observation_id(key: &ReportKey, digest: impl FnOnce(&[u8]) -> Sha256Diges
     let name = format!("{}\n{}\n{}\n{TASK}", key.source.as_str(), key.resource_type, key.logical_id.as_str());
     format!("obs-{}", &digest(name.as_bytes()).hex()[..40])
 }
+
+/// Everything that one version of a report's Observation says; FHIR is authored from it and from nothing else.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// [`observation_id`] of the report.
+    pub observation_id: String,
+    /// 1 for the first.
+    pub version: i32,
+    /// What this version stands for; never [`Standing::Absent`].
+    pub standing: Standing,
+    /// Set if `standing` is [`Standing::Withdrawn`].
+    pub withdrawn: Option<WithdrawReason>,
+    /// When this version was made.
+    pub recorded_at: OffsetDateTime,
+    /// When the model said so.
+    pub annotated_at: OffsetDateTime,
+    /// The report that was read.
+    pub report: ReportKey,
+    /// And the version of it.
+    pub document_version: i32,
+    /// Whom and when the report is about.
+    pub about: About,
+    /// Our stored narrative, which the evidence points into.
+    pub narrative: Uuid,
+    /// Responded or not.
+    pub label: Label,
+    /// How.
+    pub category: Category,
+    /// Probability of the label.
+    pub confidence: Score,
+    /// Whether the disease at issue is a cancer.
+    pub cancer: bool,
+    /// Where the narrative says so, in Unicode code points: offset and length.
+    pub evidence: Vec<CodePoints>,
+    /// Who said it.
+    pub model: ModelVersion,
+}
+
+/// A range of a text in Unicode code points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodePoints {
+    /// Of the first one.
+    pub offset: usize,
+    /// How many.
+    pub length: usize,
+}
+
+/// Probability from which on the disease at issue counts as a cancer.
+pub const CANCER_SCORE_MIN: f32 = 0.5;
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,51 @@
+//! One version of one model, as a Device.
+
+use fhir_sdk::r4b::codes::{DeviceNameType, FHIRDeviceStatus};
+use fhir_sdk::r4b::resources::{Device, DeviceDeviceName, DeviceVersion};
+use fhir_sdk::r4b::types::Annotation;
+
+use crate::datatypes::{MetaParts, coding, concept, identifier, meta, one_coding};
+use crate::draft::{DeviceDraft, IdentifierDraft};
+use crate::{AuthoringError, built, terms, written};
+
+/// What whoever reads an answer must know of what made it.
+const SAFETY: &str = "Software that reads the text of reports. Its answers are preliminary until a person has \
+                      confirmed them: it can be wrong, it knows nothing but the text, and it must not be the only \
+                      ground of a decision on a patient's care. The model card says what it was trained and tested on.";
+
+/// Writes a Device of our profile; see `fhir-profiles/`.
+pub fn device(draft: &DeviceDraft) -> Result<String, AuthoringError> {
+    let hash = identifier(&IdentifierDraft {
+        system: Some(terms::SYSTEM_MODEL_SHA256.to_owned()),
+        value: Some(draft.model_sha256.clone()),
+    })?;
+    let name = DeviceDeviceName::builder().name(draft.model_name.clone()).r#type(DeviceNameType::ModelName).build();
+    let mut kind =
+        concept(vec![coding(terms::SYSTEM_AI_DEVICE_TYPE, "Artificial-Intelligence", "Artificial Intelligence")?])?;
+    kind.text = Some("Text classifier for response to treatment".to_owned());
+    let builder = Device::builder()
+        .id(draft.id.clone())
+        .meta(meta(MetaParts {
+            version_id: draft.version_id.as_ref(),
+            last_updated: draft.last_updated,
+            source: None,
+            profile: terms::PROFILE_DEVICE,
+            security: None,
+        })?)
+        .identifier(hash.into_iter().map(Some).collect())
+        .status(FHIRDeviceStatus::Active)
+        .device_name(vec![Some(built("Device.deviceName", name)?)])
+        .r#type(kind)
+        .version(vec![
+            Some(version("model", "Model", &draft.model_version)?),
+            Some(version("software", "Responsum", &draft.software_version)?),
+        ])
+        .note(vec![Some(built("Annotation", Annotation::builder().text(SAFETY.to_owned()).build())?)]);
+    let device = built("Device", builder.build())?;
+    written("Device", serde_json::to_string(&device))
+}
+
+fn version(code: &str, display: &str, value: &str) -> Result<DeviceVersion, AuthoringError> {
+    let kind = one_coding(terms::SYSTEM_VERSION_TYPE, code, display)?;
+    built("Device.version", DeviceVersion::builder().r#type(kind).value(value.to_owned()).build())
+}

@@ -1,0 +1,28 @@
+//! Time as a parameter.
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// Now, in UTC, to the microsecond: what Postgres keeps.
+    fn now(&self) -> OffsetDateTime;
+}
+
+/// The machine's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
+    fn now(&self) -> OffsetDateTime {
+        let now = OffsetDateTime::now_utc();
+        now.replace_microsecond(now.microsecond()).unwrap_or(now)
+    }
+}
+
+/// RFC 3339, as FHIR's `instant` wants it.
+pub fn instant(time: OffsetDateTime) -> String {
+    // Cannot fail because every time between the years 0 and 9999 has an RFC 3339 form.
+    time.format(&Rfc3339).expect("a year of four digits")
+}

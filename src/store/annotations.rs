@@ -1,0 +1,361 @@
+//! Settling a job: annotation, narrative and Observation are written in the transaction that ends the job.
+
+use sqlx::{PgConnection, Row};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::rows::{EvidenceColumn, about_json, evidence, known};
+use super::{Store, StoreError, jobs, observations, while_doing};
+use crate::domain::annotation::{Annotation, ModelVersion, NoAnswer};
+use crate::domain::document::{About, Disposition, Document, ReportKey, WithdrawReason};
+use crate::domain::job::LeasedJob;
+use crate::domain::label::{Category, Label};
+use crate::domain::narrative::Narrative;
+use crate::domain::observation::CodePoints;
+use crate::view::CoverageView;
+
+/// Everything that reading one document gave.
+#[derive(Debug)]
+pub struct Reading {
+    /// What its status asked for.
+    pub disposition: Disposition,
+    /// Whom and when it is about, with links resolved.
+    pub about: About,
+    /// The reports that it says it replaces.
+    pub replaces: Vec<ReportKey>,
+    /// What was read and said; none unless the disposition is [`Disposition::Annotate`].
+    pub annotated: Option<(Narrative, Annotation)>,
+    /// Who was asked.
+    pub model: ModelVersion,
+}
+
+/// What settling a job changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settled {
+    /// Versions of Observations that were written: the report's own, and those of reports that it replaces.
+    pub observation_versions: usize,
+}
+
+/// A document's state and its current annotation, for people and programs that ask.
+#[derive(Clone, Debug)]
+pub struct StoredAnnotation {
+    /// The document's version.
+    pub document_version: i32,
+    /// `received`, `annotated`, `kept`, `withdrawn` or `failed`.
+    pub state: String,
+    /// Why it is withdrawn or failed.
+    pub state_reason: Option<String>,
+    /// The annotation, if it is annotated.
+    pub annotation: Option<CurrentAnnotation>,
+}
+
+/// The current annotation of a document.
+#[derive(Clone, Debug)]
+pub struct CurrentAnnotation {
+    /// Whether the patient responded.
+    pub label: Label,
+    /// How.
+    pub category: Category,
+    /// Probabilities of responded, not-responded, not-stated.
+    pub scores: Option<[f32; 3]>,
+    /// Probability that the disease at issue is a cancer.
+    pub cancer: Option<f32>,
+    /// Where the narrative says so, most telling first, with its score.
+    pub evidence: Vec<(CodePoints, f32)>,
+    /// Why the model was not asked.
+    pub no_answer: Option<NoAnswer>,
+    /// Whether it waits for a person.
+    pub needs_review: bool,
+    /// What was read and what was not.
+    pub coverage: CoverageView,
+    /// The narrative that the evidence points into.
+    pub narrative: Uuid,
+    /// Who said it.
+    pub model: ModelVersion,
+    /// When.
+    pub created_at: OffsetDateTime,
+}
+
+impl Store {
+    /// Ends the job with its results, all in one transaction: the annotation, the narrative, and every Observation
+    /// that they change. Fails with [`StoreError::LeaseLost`], and writes nothing, if the job is no longer ours.
+    pub async fn settle(
+        &self,
+        job: &LeasedJob,
+        document: &Document,
+        reading: Reading,
+        now: OffsetDateTime,
+    ) -> Result<Settled, StoreError> {
+        let doing = while_doing("settling a document");
+        let mut tx = self.pool.begin().await.map_err(&doing)?;
+        jobs::settle(&mut tx, job).await?;
+        let report_id = report_id(&mut tx, &document.key).await?;
+        let others = replaced_reports(&mut tx, report_id, &reading.replaces).await?;
+        let newest = lock_reports(&mut tx, report_id, &others).await? == document.version;
+        write_outcome(&mut tx, document, &reading, now).await?;
+        let mut written = 0;
+        if newest {
+            write_replacements(&mut tx, report_id, &reading).await?;
+            for report in std::iter::once(report_id).chain(others) {
+                written += usize::from(observations::reconcile_report(&mut tx, report, now).await?);
+            }
+        }
+        tx.commit().await.map_err(&doing)?;
+        Ok(Settled { observation_versions: written })
+    }
+
+    /// The state and annotation of a report's version; of the newest if none is named.
+    pub async fn annotation(
+        &self,
+        key: &ReportKey,
+        version: Option<i32>,
+    ) -> Result<Option<StoredAnnotation>, StoreError> {
+        let row = sqlx::query(
+            "SELECT d.version AS document_version, d.state, d.state_reason, d.annotation_id, a.label, a.category,
+                    a.scores, a.cancer, a.evidence::text AS evidence, a.no_answer, a.needs_review, a.created_at,
+                    n.narrative_id, n.coverage::text AS coverage, m.model_id, m.version AS model_version, m.sha256
+             FROM documents d JOIN reports r USING (report_id)
+             LEFT JOIN annotations a ON a.annotation_id = d.annotation_id
+             LEFT JOIN narratives n ON n.document_id = d.document_id
+             LEFT JOIN model_versions m USING (model_version_id)
+             WHERE r.source = $1 AND r.resource_type = $2 AND r.logical_id = $3
+               AND d.version = COALESCE($4, r.newest_version)",
+        )
+        .bind(key.source.as_str())
+        .bind(key.resource_type.name())
+        .bind(key.logical_id.as_str())
+        .bind(version)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(while_doing("reading an annotation"))?;
+        let Some(row) = row else { return Ok(None) };
+        let annotated = row.get::<Option<i64>, _>("annotation_id").is_some();
+        Ok(Some(StoredAnnotation {
+            document_version: row.get("document_version"),
+            state: row.get("state"),
+            state_reason: row.get("state_reason"),
+            annotation: if annotated { Some(current_annotation(&row)?) } else { None },
+        }))
+    }
+}
+
+fn current_annotation(row: &sqlx::postgres::PgRow) -> Result<CurrentAnnotation, StoreError> {
+    let scores: Option<Vec<f32>> = row.get("scores");
+    let no_answer: Option<String> = row.get("no_answer");
+    let coverage: &str = row.get("coverage");
+    Ok(CurrentAnnotation {
+        label: known("label", Label::from_code(row.get("label")))?,
+        category: known("category", Category::from_code(row.get("category")))?,
+        scores: scores.map(|scores| known("scores", scores.try_into().ok())).transpose()?,
+        cancer: row.get("cancer"),
+        evidence: evidence(row.get("evidence"))?
+            .into_iter()
+            .map(|e| (CodePoints { offset: e.offset, length: e.length }, e.score))
+            .collect(),
+        no_answer: no_answer.map(|code| known("no_answer", NoAnswer::from_code(&code))).transpose()?,
+        needs_review: row.get("needs_review"),
+        coverage: known("coverage", serde_json::from_str(coverage).ok())?,
+        narrative: row.get("narrative_id"),
+        model: observations::model_version(row)?,
+        created_at: row.get("created_at"),
+    })
+}
+
+async fn report_id(tx: &mut PgConnection, key: &ReportKey) -> Result<i64, StoreError> {
+    sqlx::query_scalar("SELECT report_id FROM reports WHERE source = $1 AND resource_type = $2 AND logical_id = $3")
+        .bind(key.source.as_str())
+        .bind(key.resource_type.name())
+        .bind(key.logical_id.as_str())
+        .fetch_one(tx)
+        .await
+        .map_err(while_doing("finding a report"))
+}
+
+/// The reports that this one replaces by its newest version, or did by an earlier one: their answers may change.
+async fn replaced_reports(
+    tx: &mut PgConnection,
+    report_id: i64,
+    replaces: &[ReportKey],
+) -> Result<Vec<i64>, StoreError> {
+    let column = |of: fn(&ReportKey) -> String| replaces.iter().map(of).collect::<Vec<_>>();
+    sqlx::query_scalar(
+        "SELECT DISTINCT r.report_id FROM reports r
+         JOIN (SELECT source, resource_type, logical_id FROM replacements WHERE replacing_report_id = $1
+               UNION SELECT * FROM unnest($2::text[], $3::text[], $4::text[])) AS replaced
+         USING (source, resource_type, logical_id)
+         WHERE r.report_id <> $1",
+    )
+    .bind(report_id)
+    .bind(column(|key| key.source.as_str().to_owned()))
+    .bind(column(|key| key.resource_type.name().to_owned()))
+    .bind(column(|key| key.logical_id.as_str().to_owned()))
+    .fetch_all(tx)
+    .await
+    .map_err(while_doing("finding replaced reports"))
+}
+
+/// Locks the report and the others, always in the same order, and gives the report's newest version.
+async fn lock_reports(tx: &mut PgConnection, report_id: i64, others: &[i64]) -> Result<i32, StoreError> {
+    let all: Vec<i64> = others.iter().copied().chain([report_id]).collect();
+    let locked: Vec<(i64, i32)> = sqlx::query_as(
+        "SELECT report_id, newest_version FROM reports WHERE report_id = ANY($1) ORDER BY report_id FOR UPDATE",
+    )
+    .bind(all)
+    .fetch_all(tx)
+    .await
+    .map_err(while_doing("locking reports"))?;
+    let own = locked.into_iter().find(|(id, _)| *id == report_id);
+    known("report", own.map(|(_, newest)| newest))
+}
+
+async fn write_replacements(tx: &mut PgConnection, report_id: i64, reading: &Reading) -> Result<(), StoreError> {
+    let doing = while_doing("storing what a report replaces");
+    sqlx::query("DELETE FROM replacements WHERE replacing_report_id = $1")
+        .bind(report_id)
+        .execute(&mut *tx)
+        .await
+        .map_err(&doing)?;
+    // A report that is itself taken back replaces nothing.
+    let in_force = !matches!(reading.disposition, Disposition::Withdraw(_));
+    for key in reading.replaces.iter().filter(|_| in_force) {
+        sqlx::query("INSERT INTO replacements VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+            .bind(report_id)
+            .bind(key.source.as_str())
+            .bind(key.resource_type.name())
+            .bind(key.logical_id.as_str())
+            .execute(&mut *tx)
+            .await
+            .map_err(&doing)?;
+    }
+    Ok(())
+}
+
+/// Writes the document's new state, and its narrative and annotation if it was annotated.
+async fn write_outcome(
+    tx: &mut PgConnection,
+    document: &Document,
+    reading: &Reading,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let (state, reason) = match reading.disposition {
+        Disposition::Annotate => ("annotated", None),
+        Disposition::Keep => ("kept", None),
+        Disposition::Withdraw(reason) => ("withdrawn", Some(WithdrawReason::code(reason))),
+    };
+    let annotation_id = match &reading.annotated {
+        Some((narrative, annotation)) => {
+            write_narrative(tx, document, narrative, &annotation.coverage, now).await?;
+            Some(write_annotation(tx, document, narrative, annotation, &reading.model, now).await?)
+        }
+        None => None,
+    };
+    let subject = reading.about.subject.as_ref().and_then(|subject| subject.reference.as_deref());
+    sqlx::query(
+        "UPDATE documents SET state = $2, state_reason = $3, annotation_id = $4, subject = $5, about = $6::jsonb
+         WHERE document_id = $1",
+    )
+    .bind(document.id.0)
+    .bind(state)
+    .bind(reason)
+    .bind(annotation_id)
+    .bind(subject)
+    .bind(about_json(&reading.about))
+    .execute(tx)
+    .await
+    .map(drop)
+    .map_err(while_doing("storing a document's state"))
+}
+
+async fn write_narrative(
+    tx: &mut PgConnection,
+    document: &Document,
+    narrative: &Narrative,
+    coverage: &crate::domain::narrative::Coverage,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    // A second run of the same document finds the narrative that its first run made.
+    sqlx::query(
+        "INSERT INTO narratives (narrative_id, document_id, text, coverage, created_at)
+         VALUES ($1, $2, $3, $4::jsonb, $5) ON CONFLICT (document_id) DO NOTHING",
+    )
+    .bind(Uuid::new_v4())
+    .bind(document.id.0)
+    .bind(narrative.text())
+    .bind(json(&CoverageView::from(coverage)))
+    .bind(now)
+    .execute(tx)
+    .await
+    .map(drop)
+    .map_err(while_doing("storing a narrative"))
+}
+
+async fn write_annotation(
+    tx: &mut PgConnection,
+    document: &Document,
+    narrative: &Narrative,
+    annotation: &Annotation,
+    model: &ModelVersion,
+    now: OffsetDateTime,
+) -> Result<i64, StoreError> {
+    let doing = while_doing("storing an annotation");
+    let evidence: Vec<_> = annotation
+        .evidence
+        .iter()
+        .map(|e| {
+            let (offset, length) = narrative.code_points(e.span);
+            EvidenceColumn { start: e.span.start(), end: e.span.end(), offset, length, score: e.score.get() }
+        })
+        .collect();
+    let scores = annotation.scores.map(|scores| Label::ALL.map(|label| scores.of(label).get()).to_vec());
+    let annotation_id: i64 = sqlx::query_scalar(
+        "WITH written AS (
+             INSERT INTO annotations (document_id, model_version_id, label, category, scores, cancer, evidence,
+                                      no_answer, needs_review, windows, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11)
+             ON CONFLICT (document_id, model_version_id) DO NOTHING RETURNING annotation_id)
+         SELECT annotation_id FROM written
+         UNION SELECT annotation_id FROM annotations WHERE document_id = $1 AND model_version_id = $2",
+    )
+    .bind(document.id.0)
+    .bind(model_version_id(tx, model, now).await?)
+    .bind(annotation.label.code())
+    .bind(annotation.category.code())
+    .bind(scores)
+    .bind(annotation.cancer.map(|score| score.get()))
+    .bind(json(&evidence))
+    .bind(annotation.no_answer.map(NoAnswer::code))
+    .bind(annotation.needs_review)
+    .bind(i32::try_from(annotation.windows).unwrap_or(i32::MAX))
+    .bind(now)
+    .fetch_one(&mut *tx)
+    .await
+    .map_err(&doing)?;
+    if annotation.needs_review {
+        observations::open_review(tx, annotation_id, "low-confidence", now).await?;
+    }
+    Ok(annotation_id)
+}
+
+async fn model_version_id(tx: &mut PgConnection, model: &ModelVersion, now: OffsetDateTime) -> Result<i64, StoreError> {
+    let doing = while_doing("storing a model version");
+    let find = "SELECT model_version_id FROM model_versions WHERE sha256 = $1";
+    let found: Option<i64> =
+        sqlx::query_scalar(find).bind(&model.sha256.0[..]).fetch_optional(&mut *tx).await.map_err(&doing)?;
+    if let Some(id) = found {
+        return Ok(id);
+    }
+    sqlx::query("INSERT INTO model_versions (model_id, version, sha256, first_seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
+        .bind(&model.id)
+        .bind(&model.version)
+        .bind(&model.sha256.0[..])
+        .bind(now)
+        .execute(&mut *tx)
+        .await
+        .map_err(&doing)?;
+    sqlx::query_scalar(find).bind(&model.sha256.0[..]).fetch_one(tx).await.map_err(&doing)
+}
+
+fn json(value: &impl serde::Serialize) -> String {
+    // Cannot fail because the columns are numbers and strings under string keys.
+    serde_json::to_string(value).expect("numbers and strings have a JSON form")
+}
