@@ -1,2 +1,40 @@
-//! x
-fn main() {}
+//! The project's own commands: `cargo xtask --help`.
+#![expect(clippy::print_stdout, reason = "these commands talk to the person who runs them")]
+
+// The service's own search, so that set-up and service never disagree on which Postgres is used.
+#[path = "../../src/store/embedded/binaries.rs"]
+mod binaries;
+mod setup;
+mod wheel;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Set-up, demo and tests of Responsum.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Brings ONNX Runtime and, where the system has none, Postgres into .runtime/
+    Setup(setup::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Setup(options) => setup::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

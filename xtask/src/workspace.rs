@@ -1,0 +1,83 @@
+//! Where things are in the repository, and running other programs in it.
+
+use std::fmt::Write as _;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+/// The repository that this program was built in.
+pub(crate) fn root() -> &'static Path {
+    // Cannot fail because this package lies one folder below the workspace's own.
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package has a parent folder")
+}
+
+/// What `setup` brings; ignored by git.
+pub(crate) fn runtime_dir() -> PathBuf {
+    root().join(".runtime")
+}
+
+/// Where cargo puts what it builds.
+pub(crate) fn target_dir() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
+}
+
+/// `3.2 s` or `4 min 05 s`.
+pub(crate) fn seconds(elapsed: Duration) -> String {
+    let tenths = elapsed.as_millis() / 100;
+    if tenths < 1000 {
+        return format!("{}.{} s", tenths / 10, tenths % 10);
+    }
+    format!("{} min {:02} s", elapsed.as_secs() / 60, elapsed.as_secs() % 60)
+}
+
+/// What a program printed, and how it ended.
+pub(crate) struct Finished {
+    /// Its exit status.
+    pub(crate) status: ExitStatus,
+    /// Its standard output and standard error, in the order written.
+    pub(crate) output: String,
+}
+
+/// Runs a program with its output kept in `log`; every ten seconds a line says that it still runs.
+pub(crate) fn run_logged(command: &mut Command, log: &Path, what: &str) -> Result<Finished> {
+    let file = File::create(log).with_context(|| format!("create {}", log.display()))?;
+    let started = Instant::now();
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(file.try_clone().context("share the log file")?)
+        .stderr(file)
+        .spawn()
+        .with_context(|| format!("start {}", display(command)))?;
+    let mut next_word = Duration::from_secs(10);
+    let status = loop {
+        if let Some(status) = child.try_wait().context("wait for a program")? {
+            break status;
+        }
+        if started.elapsed() >= next_word {
+            println!("  … {what}, {} so far", seconds(started.elapsed()));
+            next_word += Duration::from_secs(10);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let output = std::fs::read(log).with_context(|| format!("read {}", log.display()))?;
+    Ok(Finished { status, output: String::from_utf8_lossy(&output).into_owned() })
+}
+
+/// The command as a person would type it.
+pub(crate) fn display(command: &Command) -> String {
+    let mut line = command.get_program().to_string_lossy().into_owned();
+    for argument in command.get_args() {
+        // Writing to a String cannot fail.
+        let _ = write!(line, " {}", argument.to_string_lossy());
+    }
+    line
+}
+
+/// The last `count` lines that hold anything.
+pub(crate) fn tail(text: &str, count: usize) -> String {
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    lines[lines.len().saturating_sub(count)..].join("\n")
+}
