@@ -1,0 +1,4 @@
+//! The subcommands: each reads its input, calls the stages, and writes its result.
+
+pub mod extract;
+pub mod json;
