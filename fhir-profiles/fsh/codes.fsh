@@ -3,14 +3,10 @@ Alias: $label = http://responsum.health/fhir/CodeSystem/label
 Alias: $category = http://responsum.health/fhir/CodeSystem/category
 Alias: $withdrawal = http://responsum.health/fhir/CodeSystem/withdrawal-reason
 Alias: $version-type = http://responsum.health/fhir/CodeSystem/device-version-type
-Alias: $model-sha256 = http://responsum.health/fhir/sid/model-sha256
-Alias: $loinc = http://loinc.org
 Alias: $sct = http://snomed.info/sct
-Alias: $ucum = http://unitsofmeasure.org
 Alias: $value = http://terminology.hl7.org/CodeSystem/v3-ObservationValue
 Alias: $operation = http://terminology.hl7.org/CodeSystem/v3-DataOperation
 Alias: $participant = http://terminology.hl7.org/CodeSystem/provenance-participant-type
-Alias: $ai-device = http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS
 
 RuleSet: CompleteCodes
 * ^status = #active

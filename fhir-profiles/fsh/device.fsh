@@ -16,7 +16,16 @@ Description: "One version of one model that reads reports."
 * identifier[sha256] ^short = "SHA-256 of all that decides its answers"
 * deviceName 1..*
 * type 1..1
-* type = $ai-device#Artificial-Intelligence
+* type.coding ^slicing.discriminator[0].type = #value
+* type.coding ^slicing.discriminator[0].path = "system"
+* type.coding ^slicing.discriminator[+].type = #value
+* type.coding ^slicing.discriminator[=].path = "code"
+* type.coding ^slicing.rules = #open
+* type.coding contains ai 1..1
+* type.coding[ai].system 1..1
+* type.coding[ai].system = "http://hl7.org/fhir/uv/aitransparency/CodeSystem/AIdeviceTypeCS"
+* type.coding[ai].code 1..1
+* type.coding[ai].code = #Artificial-Intelligence
 * version 1..*
 * version.type from DeviceVersionTypeValues (extensible)
 * note 1..*

@@ -38,8 +38,7 @@ Title: "How that answer came about"
 * agent.type = $participant#assembler "Assembler"
 * agent.who.reference = "Device/example-model"
 * entity[report].what.reference = "DocumentReference/note-7/_history/2"
-* entity[+].role = #derivation
-* entity[=].what.reference = "Binary/narrative-7"
+* entity[rendition].what.reference = "Binary/narrative-7"
 
 Instance: example-model
 InstanceOf: ModelDevice

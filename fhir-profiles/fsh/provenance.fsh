@@ -15,7 +15,9 @@ Description: "Which software or person made, changed or took back one version of
 * entity ^slicing.discriminator[0].type = #value
 * entity ^slicing.discriminator[0].path = "role"
 * entity ^slicing.rules = #open
-* entity contains report 1..1
+* entity contains report 1..1 and rendition 0..*
 * entity[report].role = #source
 * entity[report] ^short = "The exact version of the report"
+* entity[rendition].role = #derivation
+* entity[rendition] ^short = "What was read of it: the narrative drawn from that version"
 * reason ^short = "AIAST where an AI asserts it; a reason of withdrawal where it is taken back"
