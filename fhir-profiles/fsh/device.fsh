@@ -4,6 +4,7 @@ Id: model-device
 Title: "A model"
 Description: "One version of one model that reads reports."
 * insert Active
+* obeys trs-sha256
 * identifier 1..*
 * identifier ^slicing.discriminator[0].type = #value
 * identifier ^slicing.discriminator[0].path = "system"
@@ -12,7 +13,6 @@ Description: "One version of one model that reads reports."
 * identifier[sha256].system 1..1
 * identifier[sha256].system = "http://responsum.health/fhir/sid/model-sha256"
 * identifier[sha256].value 1..1
-* identifier[sha256] obeys trs-sha256
 * identifier[sha256] ^short = "SHA-256 of all that decides its answers"
 * deviceName 1..*
 * type 1..1
@@ -34,4 +34,4 @@ Description: "One version of one model that reads reports."
 Invariant: trs-sha256
 Description: "A SHA-256 is 64 lower-case hexadecimal digits."
 Severity: #error
-Expression: "value.matches('^[0-9a-f]{64}$')"
+Expression: "identifier.where(system = 'http://responsum.health/fhir/sid/model-sha256').all(value.matches('^[0-9a-f]{64}$'))"

@@ -4,6 +4,7 @@ Id: treatment-response-provenance
 Title: "How an answer came about"
 Description: "Which software or person made, changed or took back one version of an answer, from which exact version of which report."
 * insert Active
+* obeys trs-target
 * target 1..1
 * target only Reference(Observation)
 * target.reference 1..1
@@ -21,3 +22,8 @@ Description: "Which software or person made, changed or took back one version of
 * entity[rendition].role = #derivation
 * entity[rendition] ^short = "What was read of it: the narrative drawn from that version"
 * reason ^short = "AIAST where an AI asserts it; a reason of withdrawal where it is taken back"
+
+Invariant: trs-target
+Description: "It is about one version of an Observation."
+Severity: #error
+Expression: "target.all(reference.matches('(^|/)Observation/[^/]+/_history/[^/]+$'))"

@@ -4,7 +4,7 @@ Id: treatment-response
 Title: "Response to treatment"
 Description: "Whether the patient responded to treatment, as a report tells it, with the words that say so. What software read is preliminary until a person has confirmed it."
 * insert Active
-* obeys trs-category and trs-source
+* obeys trs-category and trs-confidence and trs-source and trs-evidence
 * meta 1..1
 * meta.security 1..*
 * meta.security ^slicing.discriminator[0].type = #value
@@ -59,7 +59,6 @@ Description: "Whether the patient responded to treatment, as a report tells it, 
 * component[confidence].code = $observation#confidence
 * component[confidence].value[x] 1..1
 * component[confidence].value[x] only Quantity
-* component[confidence].valueQuantity obeys trs-probability
 * component[confidence].valueQuantity.value 1..1
 * component[confidence].valueQuantity.comparator 0..0
 * component[confidence].valueQuantity.system 1..1
@@ -70,14 +69,19 @@ Description: "Whether the patient responded to treatment, as a report tells it, 
 Invariant: trs-category
 Description: "The category fits the label: complete, partial and stable are responses; no-response and progressive are none; mixed and indeterminate go with either."
 Severity: #error
-Expression: "component.value.ofType(CodeableConcept).coding.where(system = 'http://responsum.health/fhir/CodeSystem/category').all((code in ('complete' | 'partial' | 'stable') implies %resource.value.coding.where(code = 'responded').exists()) and (code in ('no-response' | 'progressive') implies %resource.value.coding.where(code = 'not-responded').exists()))"
+Expression: "component.value.coding.where(system = 'http://responsum.health/fhir/CodeSystem/category').all((code in ('complete' | 'partial' | 'stable') implies %resource.value.coding.where(code = 'responded').exists()) and (code in ('no-response' | 'progressive') implies %resource.value.coding.where(code = 'not-responded').exists()))"
+
+Invariant: trs-confidence
+Description: "The confidence is a probability: it lies within 0 and 1."
+Severity: #error
+Expression: "component.where(code.coding.where(system = 'http://responsum.health/fhir/CodeSystem/observation' and code = 'confidence').exists()).value.value.all($this >= 0.0 and $this <= 1.0)"
 
 Invariant: trs-source
 Description: "An answer is derived from a document, never from a DiagnosticReport."
 Severity: #error
 Expression: "derivedFrom.all(reference.exists() implies reference.matches('(^|/)DiagnosticReport/').not())"
 
-Invariant: trs-probability
-Description: "A probability lies within 0 and 1."
+Invariant: trs-evidence
+Description: "Each derivation-reference of the answer says where its words are: a reference, an offset and a length, at most a path beside them, each of its type."
 Severity: #error
-Expression: "value >= 0.0 and value <= 1.0"
+Expression: "value.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/derivation-reference').all(extension.where(url = 'reference').count() = 1 and extension.where(url = 'offset').count() = 1 and extension.where(url = 'length').count() = 1 and extension.where(url = 'path').count() <= 1 and extension.all(url in ('reference' | 'path' | 'offset' | 'length')) and extension.where(url = 'reference').value.reference.exists() and extension.where(url = 'offset').value.is(integer) and extension.where(url = 'length').value.is(integer))"

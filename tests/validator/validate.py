@@ -71,7 +71,12 @@ class Checker:
         kind = resource.get("resourceType") if isinstance(resource, dict) else None
         if kind not in self._schema["discriminator"]["mapping"]:
             return [Issue("error", "json", "", "it is no FHIR R4 resource")]
-        return self._by_profile(kind, resource) + self._by_schema(kind, resource)
+        issues = self._by_profile(kind, resource) + self._by_schema(kind, resource)
+        for entry in resource.get("entry", []) if kind == "Bundle" else []:
+            # The first check looks into a Bundle by itself.
+            inner = entry.get("resource", {})
+            issues += self._by_schema(inner.get("resourceType"), inner)
+        return issues
 
     def _by_profile(self, kind: str, resource: dict) -> list[Issue]:
         ignored = FALSE_POSITIVES | MISCOUNTED.get(kind, set())
@@ -81,7 +86,9 @@ class Checker:
         issues = [Issue(issue.severity.value, issue.code, issue.path or kind, issue.message) for issue in found]
         return [issue for issue in issues if issue.id not in ignored]
 
-    def _by_schema(self, kind: str, resource: dict) -> list[Issue]:
+    def _by_schema(self, kind: str | None, resource: dict) -> list[Issue]:
+        if kind not in self._schema["discriminator"]["mapping"]:
+            return [Issue("error", "json-schema", "", "it is no FHIR R4 resource")] if resource else []
         if kind not in self._compiled:
             schema = {"$schema": "http://json-schema.org/draft-06/schema#", "$ref": f"#/definitions/{kind}"}
             self._compiled[kind] = self._compile(schema | {"definitions": self._schema["definitions"]})
