@@ -20,8 +20,11 @@ pub fn device(draft: &DeviceDraft) -> Result<String, AuthoringError> {
         value: Some(draft.model_sha256.clone()),
     })?;
     let name = DeviceDeviceName::builder().name(draft.model_name.clone()).r#type(DeviceNameType::ModelName).build();
-    let mut kind =
-        concept(vec![coding(terms::SYSTEM_AI_DEVICE_TYPE, "Artificial-Intelligence", "Artificial Intelligence")?])?;
+    let mut kind = concept(vec![coding(
+        terms::SYSTEM_AI_DEVICE_TYPE,
+        "Artificial-Intelligence",
+        "All kinds of Artificial Intelligence",
+    )?])?;
     kind.text = Some("Text classifier for response to treatment".to_owned());
     let builder = Device::builder()
         .id(draft.id.clone())
