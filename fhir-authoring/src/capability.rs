@@ -1,4 +1,4 @@
-//! What this server does, as a CapabilityStatement.
+//! What this server does, as a `CapabilityStatement`.
 
 use std::str::FromStr;
 
@@ -17,7 +17,7 @@ use crate::datatypes::{code, instant};
 use crate::draft::{CapabilityDraft, OperationDraft, ResourceDraft, SearchParamDraft};
 use crate::{AuthoringError, built, written};
 
-/// Writes a CapabilityStatement of a running server: R4 (4.0.1), JSON.
+/// Writes a `CapabilityStatement` of a running server: R4 (4.0.1), JSON.
 pub fn capability_statement(draft: &CapabilityDraft) -> Result<String, AuthoringError> {
     let software = CapabilityStatementSoftware::builder()
         .name("Responsum".to_owned())

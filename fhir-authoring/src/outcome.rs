@@ -1,13 +1,16 @@
-//! What went wrong, as an OperationOutcome.
+//! What went wrong, as an `OperationOutcome`.
 
 use fhir_sdk::r4b::resources::{OperationOutcome, OperationOutcomeIssue};
 
 use crate::datatypes::code;
 use crate::draft::{IssueCode, IssueDraft, IssueSeverity};
 
-/// Writes an OperationOutcome. It cannot fail, so that an error can always be told.
+/// Writes an `OperationOutcome`. It cannot fail, so that an error can always be told.
 ///
 /// FHIR wants at least one issue: without any, it says "informational".
+///
+/// # Panics
+/// Never: all that an issue requires is set, and it holds nothing but text and codes.
 pub fn operation_outcome(issues: &[IssueDraft]) -> String {
     let none = IssueDraft {
         severity: IssueSeverity::Information,

@@ -1,4 +1,4 @@
-//! The draft of a CapabilityStatement.
+//! The draft of a `CapabilityStatement`.
 
 use time::OffsetDateTime;
 
@@ -85,6 +85,7 @@ pub struct OperationDraft {
 }
 
 /// What the server does with one resource type.
+#[expect(clippy::struct_excessive_bools, reason = "each is an element of the statement, told apart by its name")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResourceDraft {
     /// Like `Observation`.
@@ -111,7 +112,7 @@ pub struct ResourceDraft {
     pub operations: Vec<OperationDraft>,
 }
 
-/// A CapabilityStatement: what this server does.
+/// A `CapabilityStatement`: what this server does.
 #[derive(Clone, Debug)]
 pub struct CapabilityDraft {
     /// Base URL of the FHIR API.

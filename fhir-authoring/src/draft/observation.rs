@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use super::{IdentifierDraft, ReferenceDraft};
 
 /// `effective[x]`, as the report's own text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub enum EffectiveDraft {
     /// A `dateTime`: year, month, day, or second with time zone.
     DateTime(String),
@@ -18,6 +18,12 @@ pub enum EffectiveDraft {
         /// Last moment.
         end: Option<String>,
     },
+}
+
+impl fmt::Debug for EffectiveDraft {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Effective(…)")
+    }
 }
 
 coded! {
@@ -114,7 +120,7 @@ pub struct ObservationDraft {
     pub confidence: Option<f64>,
     /// Our Device.
     pub device: ReferenceDraft,
-    /// The DocumentReference that it was read from; R4 allows no DiagnosticReport here, so none is written.
+    /// The `DocumentReference` that it was read from; R4 allows no `DiagnosticReport` here, so none is written.
     pub derived_from: Option<ReferenceDraft>,
     /// The spans that say so, the most telling first.
     pub evidence: Vec<EvidenceDraft>,

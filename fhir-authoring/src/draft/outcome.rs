@@ -1,4 +1,4 @@
-//! The draft of an OperationOutcome.
+//! The draft of an `OperationOutcome`.
 
 coded! {
     /// `OperationOutcome.issue.severity`.
@@ -82,7 +82,7 @@ coded! {
     }
 }
 
-/// One issue of an OperationOutcome.
+/// One issue of an `OperationOutcome`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssueDraft {
     /// How bad.
@@ -91,6 +91,6 @@ pub struct IssueDraft {
     pub code: IssueCode,
     /// In words for a person; fixed text, never input.
     pub diagnostics: Option<String>,
-    /// FHIRPath of the elements, like `DiagnosticReport.status`.
+    /// `FHIRPath` of the elements, like `DiagnosticReport.status`.
     pub expression: Vec<String>,
 }
