@@ -4,6 +4,9 @@
 // The service's own search, so that set-up and service never disagree on which Postgres is used.
 #[path = "../../src/store/embedded/binaries.rs"]
 mod binaries;
+mod demo;
+mod http;
+mod service;
 mod setup;
 mod wheel;
 mod workspace;
@@ -24,11 +27,14 @@ struct Arguments {
 enum Command {
     /// Brings ONNX Runtime and, where the system has none, Postgres into .runtime/
     Setup(setup::Options),
+    /// Sets everything up and runs the main job: seven reports in, seven answers with evidence out
+    Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(options) => setup::run(&options),
+        Command::Demo(options) => demo::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
