@@ -5,7 +5,9 @@
 //! byte for byte ([`splice`]). Only what we author goes through fhir-sdk's typed model, in the member crate
 //! `fhir-authoring`: its types lose data silently when reading.
 
+pub mod author;
 pub mod bundle;
 pub mod json;
+pub mod reference;
 pub mod report;
 pub mod splice;

@@ -161,9 +161,9 @@ impl Intake {
         self.tx.commit().await.map_err(while_doing("committing an intake"))
     }
 
-    /// The reports of the type that have the identifier and are not deleted. Two conditional creates for one
+    /// At most two of the reports of the type that have the identifier and are not deleted. Two conditional creates for one
     /// identifier wait for each other, so that only the first creates.
-    async fn find(&mut self, key: &ReportKey, condition: &Condition) -> Result<Vec<ReportVersion>, StoreError> {
+    pub async fn find(&mut self, key: &ReportKey, condition: &Condition) -> Result<Vec<ReportVersion>, StoreError> {
         let doing = while_doing("looking for a report by identifier");
         sqlx::query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
             .bind(format!("{}\n{}\n{}", key.source.as_str(), key.resource_type, condition.value))

@@ -1,0 +1,220 @@
+//! Builds the parts from the settings, supervises them, and ends them in order.
+//!
+//! If any long-lived task ends by itself, the process ends with an error: a service that looks alive and does nothing
+//! is worse than one that is restarted.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::ValueEnum;
+use sqlx::postgres::PgConnectOptions;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::classify::{Classifier, ClassifierSettings, Model};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, DatabaseConfig, ModelConfig};
+use crate::fhir::reference::BaseUrl;
+use crate::pipeline::Pipeline;
+use crate::store::Store;
+use crate::store::embedded::{EmbeddedPostgres, EmbeddedSettings, default_data_dir};
+use crate::web::{self, Access, Api};
+use crate::{telemetry, worker};
+
+/// Connections that a store keeps unless the settings say otherwise.
+const CONNECTIONS_MAX: u32 = 16;
+
+/// Which parts run in this process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// The API and the workers.
+    All,
+    /// Only the API: other processes do the jobs.
+    Api,
+    /// Only the workers.
+    Worker,
+}
+
+/// A database that is ready, and the private Postgres behind it, if there is one.
+pub struct Database {
+    /// Migrated.
+    pub store: Store,
+    embedded: Option<EmbeddedPostgres>,
+}
+
+impl Database {
+    /// Starts the private Postgres if one is asked for, connects, and brings the schema to this version.
+    pub async fn open(config: &DatabaseConfig) -> anyhow::Result<Self> {
+        let (options, embedded) = match database_url(config)? {
+            Some(url) => (url.parse::<PgConnectOptions>().map_err(|_| anyhow::anyhow!("the database URL is not understood"))?, None),
+            None if config.embedded => {
+                let postgres = start_postgres(config).await?;
+                (postgres.connect_options(), Some(postgres))
+            }
+            None => bail!(
+                "no database: set DATABASE_URL (or database.url_file), or run with --embedded-db for a private Postgres"
+            ),
+        };
+        let store = Store::connect(options, config.connections_max.unwrap_or(CONNECTIONS_MAX)).await?;
+        store.migrate().await?;
+        Ok(Self { store, embedded })
+    }
+
+    /// Closes the connections, then stops the private Postgres.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.store.close().await;
+        match self.embedded {
+            Some(postgres) => {
+                let stopped = tokio::task::spawn_blocking(move || postgres.stop()).await?;
+                stopped.context("stopping the private Postgres")
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+fn database_url(config: &DatabaseConfig) -> anyhow::Result<Option<String>> {
+    match &config.url_file {
+        Some(file) => {
+            let url = std::fs::read_to_string(file).context("reading database.url_file")?;
+            Ok(Some(url.trim().to_owned()))
+        }
+        // A private Postgres that was asked for on the command line wins over a DATABASE_URL that lies around.
+        None => Ok(config.url.clone().filter(|_| !config.embedded)),
+    }
+}
+
+async fn start_postgres(config: &DatabaseConfig) -> anyhow::Result<EmbeddedPostgres> {
+    let data_dir = config.data_dir.clone().map_or_else(default_data_dir, Ok)?;
+    let settings = EmbeddedSettings::new(data_dir);
+    let started = tokio::task::spawn_blocking(move || EmbeddedPostgres::start(&settings)).await?;
+    started.context("starting the private Postgres")
+}
+
+/// Loads the model and starts its thread.
+pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
+    let model = match &config.path {
+        Some(path) => Model::load(path).with_context(|| format!("loading the model {}", path.display()))?,
+        None => Model::built_in().context("loading the built-in model")?,
+    };
+    let mut settings = ClassifierSettings::default();
+    settings.session.threads = config.threads;
+    settings.decide.review_confidence_min = config.review_below;
+    Classifier::start(model, settings).context("starting the model")
+}
+
+/// Runs the service until SIGTERM or SIGINT, then drains it. A second signal ends it at once.
+pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
+    let access = Access::load(config.server.tokens_file.as_deref()).context("reading server.tokens_file")?;
+    if role != Role::Worker && matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {
+        bail!(Misuse(format!(
+            "refusing to listen on {} without access tokens: set server.tokens_file (docs/access.md), or listen on 127.0.0.1",
+            config.server.listen
+        )));
+    }
+    // Bound first: a port that is taken should be told before the database and the model are loaded.
+    let listener = if role == Role::Worker { None } else { Some(bind(config.server.listen)?) };
+    let metrics = telemetry::start_metrics().context("starting the metrics")?;
+    let model_config = config.model.clone();
+    let loading = tokio::task::spawn_blocking(move || classifier(&model_config));
+    let database = Database::open(&config.database).await?;
+    let classifier = Arc::new(loading.await??);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let base = base_url(&config, listener.as_ref())?;
+    let store = database.store.clone();
+    let pipeline =
+        Arc::new(Pipeline::new(store.clone(), Arc::clone(&classifier), base.clone(), Arc::clone(&clock)));
+    info!(model = %pipeline.model().id, version = %pipeline.model().version, fhir = %base.as_str(), "ready");
+
+    let stop = CancellationToken::new();
+    let mut parts = tokio::task::JoinSet::new();
+    if role != Role::Api {
+        let work = worker::run(store.clone(), Arc::clone(&pipeline), config.worker.clone(), stop.clone());
+        parts.spawn(async move { ("the workers", work.await) });
+    }
+    if let Some(listener) = listener {
+        let api = Api { store, pipeline, base, clock, body_bytes_max: config.server.body_bytes_max, metrics };
+        let server = web::server(listener, api, access, &config.server)?;
+        let handle = server.handle();
+        let stopped = stop.clone();
+        parts.spawn(async move {
+            tokio::select! {
+                ended = server => ("the API", ended.map_err(anyhow::Error::from)),
+                () = async { stopped.cancelled().await; handle.stop(true).await } => ("the API", Ok(())),
+            }
+        });
+    }
+    let outcome = supervise(&mut parts, &classifier, &stop, Duration::from_secs(config.server.drain_seconds_max)).await;
+    let closed = database.close().await;
+    outcome.and(closed)
+}
+
+type Parts = tokio::task::JoinSet<(&'static str, anyhow::Result<()>)>;
+
+/// Waits for a signal, or for a part that ends by itself; then drains.
+async fn supervise(
+    parts: &mut Parts,
+    classifier: &Classifier,
+    stop: &CancellationToken,
+    drain: Duration,
+) -> anyhow::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let outcome = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        ended = parts.join_next() => Err(died(ended)),
+        () = classifier.stopped() => Err(anyhow::anyhow!("the model's thread ended by itself")),
+    };
+    info!("draining: no new work is taken, what is in hand is finished");
+    stop.cancel();
+    let drained = async {
+        while let Some(ended) = parts.join_next().await {
+            if let Ok((name, Err(error))) = ended {
+                warn!(part = name, error = %error, "a part ended with an error while draining");
+            }
+        }
+    };
+    tokio::select! {
+        done = timeout(drain, drained) => if done.is_err() {
+            warn!("what was in hand did not end in time; its jobs are done again after their leases end");
+        },
+        _ = terminate.recv() => warn!("a second signal: ending at once"),
+        _ = interrupt.recv() => warn!("a second signal: ending at once"),
+    }
+    outcome
+}
+
+fn died(ended: Option<Result<(&'static str, anyhow::Result<()>), tokio::task::JoinError>>) -> anyhow::Error {
+    match ended {
+        Some(Ok((name, Err(error)))) => error.context(format!("{name} ended")),
+        Some(Ok((name, Ok(())))) => anyhow::anyhow!("{name} ended by itself"),
+        Some(Err(error)) if error.is_panic() => anyhow::anyhow!("a task panicked"),
+        Some(Err(_)) | None => anyhow::anyhow!("a task was lost"),
+    }
+}
+
+fn bind(listen: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"))?;
+    listener.set_nonblocking(true).context("listening without blocking")?;
+    Ok(listener)
+}
+
+fn base_url(config: &Config, listener: Option<&TcpListener>) -> anyhow::Result<BaseUrl> {
+    match (&config.server.public_url, listener) {
+        (Some(url), _) => Ok(BaseUrl::new(url)),
+        // Port 0 lets the system choose: ask for what it chose.
+        (None, Some(listener)) => Ok(BaseUrl::new(&format!("http://{}/fhir", listener.local_addr()?))),
+        (None, None) => Ok(BaseUrl::new(&format!("http://{}/fhir", config.server.listen))),
+    }
+}
+
+/// A wrong usage or configuration: exit code 2.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Misuse(pub String);
+

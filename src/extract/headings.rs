@@ -1,0 +1,463 @@
+//! The headings and line labels that reports are written with, and what they are for.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+use crate::domain::narrative::SectionKind;
+
+/// Bytes of a heading: "HISTORY OF PRESENT ILLNESS AND INTERVAL ONCOLOGIC HISTORY" has 56.
+const HEADING_BYTES_MAX: usize = 70;
+
+/// Words of a heading.
+const HEADING_WORDS_MAX: usize = 8;
+
+/// Headings by what they are for, in lower case; a heading may also be several of them joined by "and", "/" or "&".
+const KNOWN: [(SectionKind, &str); 11] = [
+    (
+        SectionKind::Impression,
+        "impression, impressions, imp, conclusion, conclusions, opinion, summary, interpretation, final diagnosis, \
+         final diagnoses, final pathologic diagnosis, pathologic diagnosis, pathological diagnosis, histologic \
+         diagnosis, histological diagnosis, microscopic diagnosis, final pathology diagnosis, final \
+         interpretation, summary and conclusion, bottom line, overall response, response assessment, response \
+         evaluation, appraisal, synopsis, key findings, findings and impression, imaging response, time-point \
+         response, summary of findings",
+    ),
+    (
+        SectionKind::Findings,
+        "findings, finding, results, result, report, observations, imaging, imaging findings, imaging studies, \
+         radiology, pathology, labs, laboratory, laboratory data, laboratory results, laboratory studies, bloods, \
+         data, diagnostic studies, studies, investigations, objective, physical exam, physical examination, pe, on \
+         examination, o/e, examination findings, vital signs, vitals, microscopy, microscopic description, gross \
+         description, macroscopy, microscopic, gross, narrative, description, body of report, other findings, \
+         operative findings, intraoperative findings, remaining findings, echo findings",
+    ),
+    (
+        SectionKind::Assessment,
+        "assessment, assessments, assessment and plan, a/p, a&p, ap, plan and assessment, impression and plan, \
+         interval history, interval events, interval, hospital course, brief hospital course, clinical course, \
+         course, emergency department course, er course, subjective, clinical status, current status, disease \
+         status, progress, discussion, medical decision making, evaluation, comment, comments, outcome, status, \
+         today, response to treatment, treatment response, tumour response, tumor response, clinical impression",
+    ),
+    (
+        SectionKind::Plan,
+        "plan, plans, recommendation, recommendations, follow-up, follow up, followup, advice, treatment plan, \
+         disposition, next steps, next, decision, discharge instructions, postoperative plan, plan of care, \
+         counselling, counseling, actions, management plan",
+    ),
+    (
+        SectionKind::Comparison,
+        "comparison, comparisons, comparison studies, prior studies, prior study, comparison study",
+    ),
+    (
+        SectionKind::Technique,
+        "technique, techniques, procedure, procedures, exam, examination, study, protocol, contrast, method, \
+         methods, acquisition, procedure performed, procedures performed, description of procedure, procedure in \
+         detail, description of operation, operation performed, operation, operative procedure, anesthesia, \
+         anaesthesia, exam type, type of exam, preparation, procedure note, name of operation, title of operation, \
+         sequences, radiopharmaceutical",
+    ),
+    (
+        SectionKind::Indication,
+        "indication, indications, reason for exam, reason for examination, reason for study, reason for visit, \
+         reason for consultation, reason for consult, reason for referral, reason, clinical information, clinical \
+         indication, clinical history, clinical details, clinical data, clinical, clinical question, question, \
+         request, chief complaint, reason for admission, indication for procedure, indications for procedure, \
+         indications for operation, complaint, indications for surgery, reason for this examination, clinical \
+         background, clinical note",
+    ),
+    (
+        SectionKind::History,
+        "history, history of present illness, hpi, present illness, oncologic history, oncological history, \
+         oncology history, cancer history, treatment history, disease history, brief history, background, prior \
+         treatment, previous treatment, prior therapy, treatment so far, review of systems, ros, history of the \
+         present illness, treatment to date, previous therapy, haematological history, hematologic history, prior \
+         treatments, relevant history",
+    ),
+    (
+        SectionKind::PastHistory,
+        "past medical history, pmh, pmhx, past history, past surgical history, psh, medical history, surgical \
+         history, social history, shx, allergies, allergy, medications, medication, current medications, meds, \
+         home medications, drugs, discharge medications, habits, past psychiatric history, past medical and \
+         surgical history, allergies to medications, past, medications on admission, comorbidities, past oncologic \
+         history, immunizations, drug history",
+    ),
+    (
+        SectionKind::FamilyHistory,
+        "family history, fhx, fh, family medical history, family, family hx, familial history",
+    ),
+    (SectionKind::Addendum, "addendum, addenda, attending addendum, amendment, late entry, correction"),
+];
+
+/// Headings that are ordinary words too: they count only at the start of a line, or alone on it.
+const WEAK: &str = "report, data, course, interval, progress, status, today, next, decision, past, family, clinical, reason, \
+    question, request, contrast, method, study, exam, examination, result, labs, radiology, pathology, imaging, \
+    background, outcome, ap, pe, fh, gross, microscopic, narrative, description, imp, drugs, preparation, \
+    procedure";
+
+/// Words before a heading that do not change what it is for.
+const QUALIFIERS: &str = "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, radiological, \
+    radiologic, radiology, clinical, diagnostic, imaging, pathological, my";
+
+/// Words that begin the label of an organ, a region or a body system: a sentence of the findings, not a heading.
+const ORGANS: &str = "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, biliary, \
+    bladder, bone, bones, bowel, brain, breast, breasts, cardiac, cardiovascular, cervix, chest, colon, \
+    constitutional, ears, effusion, esophagus, extremities, eyes, gallbladder, gastrointestinal, general, \
+    genitalia, genitourinary, head, heart, heent, hepatobiliary, hila, joints, kidney, kidneys, liver, lung, \
+    lungs, lymph, marrow, mediastinal, mediastinum, mesentery, muscles, musculoskeletal, neck, neuro, neurologic, \
+    neurological, nodes, node, oesophagus, omentum, orbits, ovaries, pancreas, parenchyma, pelvic, pelvis, \
+    pericardium, peritoneum, pleura, pleural, prostate, psychiatric, rectal, rectum, respiratory, retroperitoneum, \
+    sinuses, skeleton, skin, soft, spine, spleen, stomach, testis, thorax, thyroid, trachea, uterus, vasculature, \
+    veins, ventricles, vessels";
+
+/// Words of a capital line that say something about the patient: such a line is a sentence, not a heading.
+const STATING: &str = "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, decreased, \
+    larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, was, are, were, has, \
+    have, complete, partial, response, responded, progression, progressive, progressed, remission, recurrence, \
+    recurrent, relapse, metastases, metastasis, metastatic, suspicious, likely, consistent, without, mild, severe, \
+    residual, free";
+
+/// A heading at the start of some text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heading {
+    pub(super) kind: SectionKind,
+    /// Bytes of the title.
+    pub(super) title: usize,
+    /// Bytes up to the text that follows it.
+    pub(super) body: usize,
+}
+
+/// What a heading is for, if it is a known one.
+pub(super) fn known(phrase: &str) -> Option<SectionKind> {
+    let phrase = normalised(phrase);
+    if let Some(kind) = exact(&phrase) {
+        return Some(kind);
+    }
+    if phrase.starts_with("addendum") {
+        return Some(SectionKind::Addendum);
+    }
+    let joined = phrase.replace(['/', '&', ','], " and ");
+    let parts: Vec<&str> = joined.split(" and ").map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.len() > 1
+        && let Some(kinds) = parts.iter().map(|part| exact(part)).collect::<Option<Vec<_>>>()
+    {
+        return kinds.first().copied();
+    }
+    let (first, rest) = phrase.split_once(' ')?;
+    if is_in(QUALIFIERS, first) {
+        return exact(rest);
+    }
+    by_last_word(&phrase)
+}
+
+fn exact(phrase: &str) -> Option<SectionKind> {
+    static KINDS: LazyLock<HashMap<&str, SectionKind>> = LazyLock::new(|| {
+        KNOWN.iter().flat_map(|(kind, phrases)| phrases.split(", ").map(|phrase| (phrase, *kind))).collect()
+    });
+    KINDS.get(phrase).copied()
+}
+
+/// Whether one of `words`, which commas separate, is `word`.
+pub(super) fn is_in(words: &str, word: &str) -> bool {
+    words.split(", ").any(|known| known == word)
+}
+
+/// Lower case, single spaces, without a remark in brackets at its end.
+fn normalised(phrase: &str) -> String {
+    let phrase = phrase.split(['(', '[']).next().unwrap_or_default();
+    let phrase = phrase.trim_matches(|c: char| c.is_whitespace() || "*_#=-–—.".contains(c));
+    phrase.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
+}
+
+/// "ANGIOPLASTY CONCLUSION", "DIAGNOSTIC OPINION".
+fn by_last_word(phrase: &str) -> Option<SectionKind> {
+    let words = phrase.split(' ').count();
+    match phrase.rsplit(' ').next()? {
+        "impression" | "conclusion" | "opinion" if words <= 4 => Some(SectionKind::Impression),
+        "findings" if words <= 3 => Some(SectionKind::Findings),
+        "recommendations" | "recommendation" if words <= 3 => Some(SectionKind::Plan),
+        "technique" if words <= 3 => Some(SectionKind::Technique),
+        "addendum" if words <= 3 => Some(SectionKind::Addendum),
+        _ => None,
+    }
+}
+
+/// The heading that `line` starts with, with its colon, alone on the line, or in capitals before other text.
+pub(super) fn at_line_start(line: &str) -> Option<Heading> {
+    let lead = line.len() - line.trim_start_matches(['*', '#', '_', ' ']).len();
+    let inner = &line[lead..];
+    let heading = with_colon(inner).or_else(|| alone(inner)).or_else(|| capitals_then_text(inner))?;
+    Some(Heading { title: heading.title + lead, body: heading.body + lead, ..heading })
+}
+
+/// The heading that a sentence within a line starts with.
+pub(super) fn within_line(rest: &str) -> Option<Heading> {
+    let heading = with_colon(rest).or_else(|| capitals_then_text(rest)).or_else(|| dictated(rest))?;
+    let phrase = normalised(&rest[..heading.title]);
+    (!is_in(WEAK, &phrase)).then_some(heading)
+}
+
+fn with_colon(text: &str) -> Option<Heading> {
+    let title = label(text)?;
+    let kind = known(&text[..title])?;
+    let rest = text[title..].trim_start_matches([':', '*', '_', ' ', '-']);
+    Some(Heading { kind, title, body: text.len() - rest.len() })
+}
+
+fn alone(line: &str) -> Option<Heading> {
+    let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,".contains(c));
+    let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
+    let kind = known(phrase).filter(|_| plausible)?;
+    Some(Heading { kind, title: phrase.len(), body: line.len() })
+}
+
+/// "IMPRESSION stable", "FINDINGS - The liver": a known word in capitals before text that is not in capitals.
+fn capitals_then_text(text: &str) -> Option<Heading> {
+    let title = text.find(|c: char| !c.is_alphabetic())?;
+    let word = &text[..title];
+    if word.len() < 4 || word.chars().any(char::is_lowercase) {
+        return None;
+    }
+    let lower = word.to_lowercase();
+    if is_in(WEAK, &lower) {
+        return None;
+    }
+    let kind = exact(&lower)?;
+    let after = &text[title..];
+    let rest = after.trim_start_matches([' ', '\t', '-', '–', '—', '.', '=', ',']);
+    let dash = after.trim_start().starts_with(['-', '–', '—', '=']);
+    let next: &str = rest.split_whitespace().next().unwrap_or_default();
+    let concluding = kind == SectionKind::Impression;
+    let capital_text = next.chars().count() > 1 && !next.chars().any(char::is_lowercase);
+    let phrase_goes_on = matches!(next.to_lowercase().as_str(), "of" | "is" | "was" | "are" | "on" | "and" | "from");
+    let heading = dash || (rest.len() < after.len() && !phrase_goes_on && (concluding || !capital_text));
+    heading.then_some(Heading { kind, title, body: text.len() - rest.len() })
+}
+
+/// "impression good response": a dictated heading that nobody typed a colon for.
+fn dictated(text: &str) -> Option<Heading> {
+    let word = ["impression ", "conclusion "].into_iter().find(|word| text.starts_with(word))?;
+    let next = text[word.len()..].split_whitespace().next().unwrap_or_default();
+    let goes_on = ["of", "is", "was", "from", "on", "that", "and", "drawn", "remains"].contains(&next);
+    (!goes_on).then_some(Heading { kind: SectionKind::Impression, title: word.len() - 1, body: word.len() })
+}
+
+/// Bytes of the label that `text` starts with, before its colon: "Liver", "Right upper lobe", "IMPRESSION".
+pub(super) fn label(text: &str) -> Option<usize> {
+    if !text.starts_with(char::is_alphabetic) {
+        return None;
+    }
+    let mut end = text.len().min(HEADING_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    let colon = text[..end].find(':')?;
+    let phrase = text[..colon].trim_end_matches([' ', '*', '_']);
+    let plain = |c: char| c.is_alphanumeric() || " /,&()'’-–+.*\t".contains(c);
+    let sentence = phrase.contains(". ") || phrase.ends_with(char::is_numeric) && phrase.len() < 3;
+    let after = text[colon + 1..].chars().next();
+    let ends = after.is_none_or(|c| !c.is_ascii_digit() && c != '/' && c != ':');
+    let words = phrase.split_whitespace().count();
+    (phrase.chars().all(plain) && !sentence && ends && words <= HEADING_WORDS_MAX).then_some(phrase.len())
+}
+
+/// Whether a label names an organ, a region or a body system.
+pub(super) fn is_organ(label: &str) -> bool {
+    label
+        .split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .take(6)
+        .any(|word| is_in(ORGANS, &word.to_lowercase()))
+}
+
+/// Whether a label names a relative: a line of the family history.
+pub(super) fn is_relative(label: &str) -> bool {
+    const RELATIVES: &str = "mother, father, sister, sisters, brother, brothers, aunt, uncle, grandmother, grandfather, cousin, \
+        son, daughter, children, maternal, paternal, siblings, parents";
+    label.split(|c: char| !c.is_alphabetic()).any(|word| is_in(RELATIVES, &word.to_lowercase()))
+}
+
+/// Whether a line in capitals can be a heading that is not known: short, and stating nothing.
+pub(super) fn is_capital_title(line: &str) -> bool {
+    let letters = line.chars().filter(|c| c.is_alphabetic()).count();
+    letters >= 4
+        && line.len() <= HEADING_BYTES_MAX
+        && line.split_whitespace().count() <= HEADING_WORDS_MAX
+        && !line.chars().any(char::is_lowercase)
+        && !line.ends_with(['.', ',', ';', '?', '!'])
+        && !line.contains('|')
+        && states_nothing(line)
+}
+
+/// Whether no word of a title says something about the patient.
+pub(super) fn states_nothing(title: &str) -> bool {
+    !title.split(|c: char| !c.is_alphanumeric()).any(|word| is_in(STATING, &word.to_lowercase()))
+}
+
+/// Header, footer and signature lines, by how they begin.
+pub(super) fn margin(line: &str) -> Option<SectionKind> {
+    /// Bytes of such a line: longer ones are prose.
+    const MARGIN_BYTES_MAX: usize = 200;
+    const SIGNED: [&str; 19] = [
+        "electronically signed",
+        "e-signed",
+        "esigned",
+        "digitally signed",
+        "signed by",
+        "signed electronically",
+        "dictated by",
+        "dictated:",
+        "dictated and",
+        "transcribed by",
+        "transcribed:",
+        "reported by",
+        "verified by",
+        "authenticated by",
+        "electronically authenticated",
+        "electronically verified",
+        "electronically approved",
+        "attending radiologist:",
+        "i have personally reviewed",
+    ];
+    const HEADER: [&str; 21] = [
+        "patient name",
+        "patient id",
+        "name:",
+        "mrn",
+        "medical record",
+        "dob",
+        "date of birth",
+        "accession",
+        "hospital number",
+        "nhs number",
+        "referring physician",
+        "referring:",
+        "ordering physician",
+        "ordering provider",
+        "date of exam",
+        "date of service",
+        "exam date",
+        "study date",
+        "date of study",
+        "report date",
+        "attending physician:",
+    ];
+    const FOOTER: [&str; 9] = [
+        "end of report",
+        "end of document",
+        "confidential",
+        "this report was generated",
+        "this document was created",
+        "this report has been created",
+        "printed on",
+        "printed by",
+        "this note was created using",
+    ];
+    if line.len() > MARGIN_BYTES_MAX {
+        return None;
+    }
+    let lower = line.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
+    let starts = |marks: &[&str]| marks.iter().any(|mark| lower.starts_with(mark));
+    if starts(&SIGNED) {
+        Some(SectionKind::Signature)
+    } else if starts(&FOOTER) || is_page_number(&lower) {
+        Some(SectionKind::Footer)
+    } else if (starts(&HEADER) || lower.contains("mrn:") || lower.contains("dob:"))
+        && (line.contains(':') || line.contains('|') || line.contains('#'))
+    {
+        Some(SectionKind::Header)
+    } else {
+        None
+    }
+}
+
+/// "Page 2 of 3", "page 2/3", "2 of 3" does not count.
+fn is_page_number(lower: &str) -> bool {
+    lower.strip_prefix("page").is_some_and(|rest| {
+        let rest = rest.trim_start_matches([' ', ':', '#']);
+        rest.starts_with(|c: char| c.is_ascii_digit())
+            && rest.len() <= 12
+            && rest.split(|c: char| !c.is_alphabetic()).all(|word| word.is_empty() || word == "of")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use SectionKind::{
+        Addendum, Assessment, Comparison, FamilyHistory, Findings, Footer, Header, History, Impression, Indication,
+        PastHistory, Plan, Signature, Technique,
+    };
+
+    #[test]
+    fn headings_are_known_in_every_usual_writing() {
+        let table = [
+            ("IMPRESSION:", Impression, ""),
+            ("Impression: Stable disease.", Impression, "Stable disease."),
+            ("impression: stable", Impression, "stable"),
+            ("**Impression:** Stable", Impression, "Stable"),
+            ("IMPRESSION (original):", Impression, ""),
+            ("IMPRESSION more and larger mets", Impression, "more and larger mets"),
+            ("IMPRESSION - STABLE", Impression, "STABLE"),
+            ("Final Diagnosis", Impression, ""),
+            ("ASSESSMENT AND PLAN:", Assessment, ""),
+            ("Assessment & Plan:", Assessment, ""),
+            ("IMPRESSION/PLAN: x", Impression, "x"),
+            ("HISTORY OF PRESENT ILLNESS:  The patient", History, "The patient"),
+            ("FAMILY HISTORY", FamilyHistory, ""),
+            ("Past Medical History:", PastHistory, ""),
+            ("Clinical information: x", Indication, "x"),
+            ("FINDINGS The lungs are clear", Findings, "The lungs are clear"),
+            ("COMPARISON: None.", Comparison, "None."),
+            ("Technique: x", Technique, "x"),
+            ("Plan", Plan, ""),
+            ("ADDENDUM, two days later", Addendum, ""),
+            ("Addendum 12/3: x", Addendum, "x"),
+        ];
+        for (line, kind, rest) in table {
+            let heading = at_line_start(line).unwrap_or_else(|| panic!("no heading: {line}"));
+            assert_eq!((heading.kind, &line[heading.body..]), (kind, rest), "{line}");
+        }
+    }
+
+    #[test]
+    fn sentences_and_labels_are_no_headings() {
+        for line in [
+            "Liver: Two cysts.",
+            "Impression of the radiologist is stable disease.",
+            "Findings are stable.",
+            "FINDINGS CONSISTENT WITH PROGRESSION",
+            "Time: 10:30",
+            "The impression was good: stable.",
+            "Plan to repeat CT",
+            "1. IMPRESSION",
+        ] {
+            assert_eq!(at_line_start(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_of_the_margin_are_known() {
+        let table = [
+            ("Page 1 of 2", Some(Footer)),
+            ("page 2/3", Some(Footer)),
+            ("Electronically signed by A. Example, MD", Some(Signature)),
+            ("Dictated by: x", Some(Signature)),
+            ("MRN: 000", Some(Header)),
+            ("Patient Name: x", Some(Header)),
+            ("*** END OF REPORT ***", Some(Footer)),
+            ("Patient is stable: no change", None),
+            ("Page 12 shows progression of disease", None),
+        ];
+        for (line, kind) in table {
+            assert_eq!(margin(line), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_capital_line_that_states_something_is_no_title() {
+        assert!(is_capital_title("CT CHEST, ABDOMEN AND PELVIS"));
+        assert!(!is_capital_title("NO EVIDENCE OF RECURRENCE"));
+        assert!(!is_capital_title("STABLE METASTASES"));
+    }
+}

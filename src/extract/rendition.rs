@@ -1,0 +1,238 @@
+//! One attachment: recognising its format and reading it.
+//!
+//! A further format is one file beside `plain.rs` and `html.rs`, and one arm in [`read`].
+
+use std::ops::Range;
+
+use super::sniff::{self, Declared, Format, Held};
+use super::{charset, html, plain};
+use crate::domain::narrative::UnreadReason;
+
+/// Characters of one document's narrative: a 600-page chart. A longer text is no report, would take the model an
+/// hour, and is refused rather than cut.
+pub(super) const NARRATIVE_CHARACTERS_MAX: usize = 2_000_000;
+
+/// The text of one rendition.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// What its reader sees.
+    pub(super) body: String,
+    /// Byte ranges of `body` that the format marks as headings, in order.
+    pub(super) headings: Vec<Range<usize>>,
+    /// What the format hides from its reader.
+    pub(super) hidden: String,
+    /// What was guessed.
+    pub(super) notes: Vec<String>,
+}
+
+/// Why an attachment was not read.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Refusal {
+    pub(super) reason: UnreadReason,
+    pub(super) detail: String,
+}
+
+impl Refusal {
+    pub(super) fn new(reason: UnreadReason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+/// What an attachment turned out to be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Recognised {
+    pub(super) format: Format,
+    declared: Declared,
+    notes: Vec<String>,
+}
+
+impl Recognised {
+    /// Something that is known to be `format`: FHIR itself says so.
+    pub(super) fn certain(format: Format) -> Self {
+        let charset = Some("utf-8".to_owned());
+        Self { format, declared: Declared { charset, ..Declared::default() }, notes: Vec::new() }
+    }
+
+    /// `RTF, declared text/plain` for a detail.
+    pub(super) fn phrase(&self) -> String {
+        format!("{}, {}", self.format.name(), self.declared.phrase())
+    }
+}
+
+/// Decides what `bytes` are: what they show counts over what the content type claims.
+pub(super) fn recognise(content_type: Option<&str>, bytes: &[u8]) -> Result<Recognised, Refusal> {
+    if bytes.trim_ascii().is_empty() {
+        return Err(Refusal::new(UnreadReason::Empty, "It holds no bytes, or only white space."));
+    }
+    let declared = Declared::parse(content_type);
+    let unrecognised = |what: &str| {
+        let detail = format!("{}, and its bytes are {what}.", capitalised(&declared.phrase()));
+        Err(Refusal::new(UnreadReason::ContentNotRecognised, detail))
+    };
+    let mut notes = Vec::new();
+    let format = match (sniff::held(bytes), declared.format) {
+        (Held::Known(held), Some(claimed)) if same_family(held, claimed) => held,
+        (Held::Known(held), _) => {
+            notes.push(format!("{}, holds {}", declared.phrase(), held.name()));
+            held
+        }
+        (Held::Base64, _) => return unrecognised("base64 text: it was probably encoded twice"),
+        (Held::Binary, Some(claimed)) if !is_text(claimed) => claimed,
+        (Held::Binary, _) if declared.foreign => return Err(foreign(&declared)),
+        (Held::Binary, _) => return unrecognised("neither text nor a known format"),
+        (Held::Text, Some(Format::Plain)) => Format::Plain,
+        (Held::Text, Some(claimed @ (Format::Html | Format::Xhtml))) if has_markup(bytes) => claimed,
+        (Held::Text, Some(claimed @ (Format::Xml | Format::Json | Format::Image))) => claimed,
+        (Held::Text, _) if declared.foreign => return Err(foreign(&declared)),
+        (Held::Text, _) => {
+            notes.push(format!("{}, holds plain text", declared.phrase()));
+            Format::Plain
+        }
+    };
+    Ok(Recognised { format, declared, notes })
+}
+
+/// Whether the bytes may be what was claimed although their signature has a more general or more special name.
+fn same_family(held: Format, claimed: Format) -> bool {
+    let markup = |format| matches!(format, Format::Html | Format::Xhtml);
+    held == claimed
+        || (markup(held) && markup(claimed))
+        || (claimed == Format::Xml && matches!(held, Format::Ccda | Format::Xhtml))
+        || (claimed == Format::Compressed && held == Format::Docx)
+        || (claimed == Format::Plain && held == Format::Json)
+}
+
+fn is_text(format: Format) -> bool {
+    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Xml | Format::Json | Format::Ccda)
+}
+
+fn foreign(declared: &Declared) -> Refusal {
+    let detail = format!("{}, which this version does not read.", capitalised(&declared.phrase()));
+    Refusal::new(UnreadReason::FormatNotSupported, detail)
+}
+
+fn capitalised(phrase: &str) -> String {
+    let mut characters = phrase.chars();
+    characters.next().map_or_else(String::new, |first| first.to_uppercase().chain(characters).collect())
+}
+
+/// Whether there is a tag or a character reference in text that claims to be HTML.
+fn has_markup(bytes: &[u8]) -> bool {
+    // UTF-16 is looked at without its zero halves.
+    let bytes: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let starts = |at: usize, first: u8| {
+        bytes[at] == first && bytes.get(at + 1).is_some_and(|b| b.is_ascii_alphabetic() || b"/!#".contains(b))
+    };
+    let closes = |at: usize, last: u8| bytes[at..].iter().take(200).any(|byte| *byte == last);
+    (0..bytes.len()).any(|at| (starts(at, b'<') && closes(at, b'>')) || (starts(at, b'&') && reference(&bytes[at..])))
+}
+
+/// Whether `bytes` begin with a character reference like `&nbsp;` or `&#8211;`.
+fn reference(bytes: &[u8]) -> bool {
+    let length = bytes[1..].iter().take_while(|b| b.is_ascii_alphanumeric() || **b == b'#').count();
+    (2..=10).contains(&length) && bytes.get(1 + length) == Some(&b';')
+}
+
+/// Reads the bytes as what they were recognised as.
+pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
+    let mut reading = match recognised.format {
+        Format::Plain => read_plain(recognised, bytes)?,
+        Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
+        Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
+        Format::Ccda
+        | Format::Rtf
+        | Format::Docx
+        | Format::Doc
+        | Format::Pdf
+        | Format::Image
+        | Format::Xml
+        | Format::Json
+        | Format::Compressed => {
+            let phrase = capitalised(&recognised.declared.phrase());
+            let detail = format!("{phrase}, holds {}, which this version does not read.", recognised.format.name());
+            return Err(Refusal::new(UnreadReason::FormatNotSupported, detail));
+        }
+    };
+    reading.notes.splice(0..0, recognised.notes.iter().cloned());
+    if !reading.body.contains(char::is_alphanumeric) && !reading.hidden.contains(char::is_alphanumeric) {
+        return Err(Refusal::new(UnreadReason::Empty, "It holds no letter and no digit."));
+    }
+    let characters = reading.body.chars().count() + reading.hidden.chars().count();
+    if characters > NARRATIVE_CHARACTERS_MAX {
+        return Err(too_long(characters));
+    }
+    Ok(reading)
+}
+
+/// The refusal of a text of so many characters.
+pub(super) fn too_long(characters: usize) -> Refusal {
+    let detail = format!("It holds {characters} characters; {NARRATIVE_CHARACTERS_MAX} are read at most.");
+    Refusal::new(UnreadReason::TooLarge, detail)
+}
+
+fn read_plain(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
+    let declared = recognised.declared.charset.as_deref().map(|label| (label, "the content type"));
+    let decoded = charset::decode(bytes, declared).map_err(|fault| not_decodable(&fault))?;
+    Ok(Reading { body: plain::tidy(&decoded.text), notes: decoded.notes, ..Reading::default() })
+}
+
+/// The refusal of bytes that are in no charset that was tried.
+pub(super) fn not_decodable(fault: &charset::NotDecodable) -> Refusal {
+    Refusal::new(UnreadReason::Malformed, format!("Its charset cannot be decoded: {}.", fault.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn outcome(content_type: &str, bytes: &[u8]) -> Result<(Format, Reading), UnreadReason> {
+        let recognised = recognise(Some(content_type), bytes).map_err(|refusal| refusal.reason)?;
+        read(&recognised, bytes).map(|reading| (recognised.format, reading)).map_err(|refusal| refusal.reason)
+    }
+
+    #[test]
+    fn what_claims_one_type_and_holds_another_is_read_as_what_it_holds_or_not_at_all() {
+        use UnreadReason::{ContentNotRecognised, Empty, FormatNotSupported};
+        let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
+        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
+        assert_eq!(read("text/plain", b"<html><p>Stable</p></html>"), Ok(Format::Html));
+        assert_eq!(read("text/html", b"Stable. Nodule < 5 mm & R&D"), Ok(Format::Plain));
+        assert_eq!(read("text/html", b"Stable.&nbsp;No change."), Ok(Format::Html));
+        assert_eq!(read("application/pdf", b"Stable disease"), Ok(Format::Plain));
+        assert_eq!(read("application/octet-stream", b"Stable disease"), Ok(Format::Plain));
+        assert_eq!(read("application/dicom", b"Stable disease"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b" \r\n "), Err(Empty));
+        assert_eq!(read("text/plain", b"-----"), Err(Empty));
+        assert_eq!(read("text/html", b"<p>&nbsp;</p>"), Err(Empty));
+    }
+
+    #[test]
+    fn a_contradiction_is_noted() {
+        let (_, reading) = outcome("text/plain", b"<html><p>Stable</p></html>").expect("readable");
+        assert_eq!(reading.notes, ["declared text/plain, holds HTML"]);
+        let recognised = recognise(Some("text/plain"), b"%PDF-1.7").expect("recognised");
+        let refusal = read(&recognised, b"%PDF-1.7").expect_err("not supported");
+        assert_eq!(refusal.detail, "Declared text/plain, holds PDF, which this version does not read.");
+    }
+
+    #[test]
+    fn a_text_over_the_limit_is_refused_not_cut() {
+        let text = "Stable. ".repeat(NARRATIVE_CHARACTERS_MAX / 8 + 1);
+        assert_eq!(outcome("text/plain", text.as_bytes()).map(|_| ()), Err(UnreadReason::TooLarge));
+        let text = "Stable. ".repeat(NARRATIVE_CHARACTERS_MAX / 8);
+        assert!(outcome("text/plain", text.as_bytes()).is_ok());
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_bytes_of_any_claimed_type_never_panic(bytes: Vec<u8>, html: bool) {
+            let _ = outcome(if html { "text/html" } else { "text/plain" }, &bytes);
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! Logs and metrics. Neither ever carries report text, ids of patients or reports, or URLs.
+
+use std::io::IsTerminal as _;
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing_subscriber::EnvFilter;
+
+/// Requests, by method, route pattern and status.
+pub const HTTP_REQUESTS: &str = "responsum_http_requests_total";
+/// Seconds from a request's arrival to its answer, by method and route pattern.
+pub const HTTP_SECONDS: &str = "responsum_http_request_duration_seconds";
+/// Documents whose job ended, by state and label.
+pub const DOCUMENTS: &str = "responsum_documents_total";
+/// Seconds that one document took in the pipeline, by stage.
+pub const STAGE_SECONDS: &str = "responsum_stage_duration_seconds";
+/// Jobs, by state: waiting, leased, abandoned.
+pub const JOBS: &str = "responsum_jobs";
+/// Jobs that failed, by what happens next: retry, abandoned.
+pub const JOB_FAILURES: &str = "responsum_job_failures_total";
+
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// Sends logs to stderr: readable on a terminal, JSON otherwise. `RUST_LOG` sets the levels; `info` if it is not set.
+pub fn start_logs() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,ort=warn,sqlx=warn"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A second start in one process (tests) keeps the first.
+    let _ = if std::io::stderr().is_terminal() { logs.try_init() } else { logs.json().try_init() };
+}
+
+/// Collects metrics for `/metrics`. A second call in one process gives a recorder that hears nothing more.
+pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &SECONDS)?;
+    let recorder = builder.build_recorder();
+    let handle = recorder.handle();
+    if metrics::set_global_recorder(recorder).is_ok() {
+        describe_counter!(HTTP_REQUESTS, "Requests by method, route and status.");
+        describe_histogram!(HTTP_SECONDS, "Seconds from a request's arrival to its answer.");
+        describe_counter!(DOCUMENTS, "Documents whose job ended, by state and label.");
+        describe_histogram!(STAGE_SECONDS, "Seconds that one document took, by stage.");
+        describe_gauge!(JOBS, "Jobs by state.");
+        describe_counter!(JOB_FAILURES, "Jobs that failed, by what happens next.");
+    }
+    Ok(handle)
+}
+
+/// Counts an answered request. `route` is the pattern, never the path.
+pub fn request_answered(method: &str, route: &str, status: u16, seconds: f64) {
+    let labels = [("method", method.to_owned()), ("route", route.to_owned()), ("status", status.to_string())];
+    counter!(HTTP_REQUESTS, &labels).increment(1);
+    histogram!(HTTP_SECONDS, &labels[..2]).record(seconds);
+}
+
+/// Counts a document whose job ended.
+pub fn document_settled(state: &'static str, label: &'static str) {
+    counter!(DOCUMENTS, "state" => state, "label" => label).increment(1);
+}
+
+/// Records how long a stage took.
+pub fn stage_took(stage: &'static str, seconds: f64) {
+    histogram!(STAGE_SECONDS, "stage" => stage).record(seconds);
+}
+
+/// Counts a job that failed.
+pub fn job_failed(next: &'static str) {
+    counter!(JOB_FAILURES, "next" => next).increment(1);
+}
+
+/// Sets the queue's gauges.
+pub fn queue(waiting: i64, leased: i64, abandoned: i64) {
+    for (state, jobs) in [("waiting", waiting), ("leased", leased), ("abandoned", abandoned)] {
+        gauge!(JOBS, "state" => state).set(jobs as f64);
+    }
+}

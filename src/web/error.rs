@@ -1,0 +1,210 @@
+//! Every error of the API: variant to status, issue code and fixed public text, in one exhaustive match.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use responsum_fhir_authoring::{AuthoringError, IssueCode, IssueDraft, IssueSeverity, operation_outcome};
+
+use super::access::Scope;
+use super::response::FHIR_JSON;
+use crate::classify::ClassifyError;
+use crate::domain::job::OnFailure;
+use crate::fhir::bundle::{BundleError, EntryError};
+use crate::fhir::json::JsonError;
+use crate::fhir::report::ReadError;
+use crate::pipeline::PipelineError;
+use crate::receive::ReceiveError;
+use crate::store::StoreError;
+
+/// Seconds after which a client may try again when we are overloaded.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+/// Why a request is not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The body is over the limit.
+    #[error("the body is larger than {0} bytes (server.body_bytes_max)")]
+    BodyTooLong(usize),
+    /// The body did not arrive whole.
+    #[error("the body could not be read to its end")]
+    BodyBroken,
+    /// The body is not FHIR JSON by its Content-Type.
+    #[error("send FHIR JSON, with Content-Type application/fhir+json")]
+    MediaType,
+    /// The client accepts nothing that we have.
+    #[error("only FHIR JSON can be given, application/fhir+json")]
+    NotAcceptable,
+    /// The body is not JSON.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// The report was refused.
+    #[error(transparent)]
+    Receive(#[from] ReceiveError),
+    /// The Bundle was refused.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// An entry of a Bundle was refused.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+    /// An entry's `request.url` is not an address that it can be sent to.
+    #[error("the entry's request.url is not Type (to create) or Type/id (to update or delete)")]
+    EntryUrl,
+    /// Two entries of a transaction write the same resource.
+    #[error("two entries of the transaction write the same resource")]
+    SameResourceTwice,
+    /// An entry of a transaction was refused, and so nothing of it is stored.
+    #[error("nothing of the transaction is stored: {error}")]
+    Transaction {
+        /// Which entry, from 0.
+        index: usize,
+        /// Why.
+        error: Box<ApiError>,
+    },
+    /// A resource type that is not served.
+    #[error("this resource type is not served here; GET /fhir/metadata lists those that are")]
+    ResourceType,
+    /// Nothing at this address.
+    #[error("there is no such resource or version")]
+    NotFound,
+    /// It was deleted.
+    #[error("the resource was deleted")]
+    Gone,
+    /// No token, or one that is not known.
+    #[error("an access token is needed: Authorization: Bearer …")]
+    NoToken,
+    /// The token may not do this.
+    #[error("the access token lacks the scope {0}")]
+    Scope(Scope),
+    /// A request that a page of another site may have made.
+    #[error("without access tokens only local clients are served, by the names localhost, 127.0.0.1 and [::1]")]
+    ForeignHost,
+    /// `If-Match` names another version.
+    #[error("the resource has changed: If-Match does not name its newest version")]
+    VersionConflict,
+    /// `If-Match` is not an ETag of ours.
+    #[error("If-Match is not an ETag of this server, like W/\"3\"")]
+    IfMatch,
+    /// `If-None-Exist` finds several.
+    #[error("If-None-Exist finds more than one resource")]
+    Ambiguous,
+    /// `If-None-Exist` asks for something else than an identifier.
+    #[error("If-None-Exist is understood with one parameter: identifier=system|value")]
+    Condition,
+    /// A search parameter that is not known.
+    #[error("the search parameter is not known; known are {0}")]
+    SearchParameter(&'static str),
+    /// A search parameter's value is not one.
+    #[error("the value of {0} is not understood")]
+    SearchValue(&'static str),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The pipeline failed.
+    #[error(transparent)]
+    Pipeline(#[from] PipelineError),
+    /// A resource could not be authored.
+    #[error(transparent)]
+    Author(#[from] AuthoringError),
+}
+
+impl ApiError {
+    /// Status and issue code of each variant.
+    fn kind(&self) -> (StatusCode, IssueCode) {
+        match self {
+            Self::BodyTooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooLong),
+            Self::BodyBroken | Self::Json(_) | Self::Bundle(BundleError::Json(_)) => {
+                (StatusCode::BAD_REQUEST, IssueCode::Structure)
+            }
+            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
+            Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported),
+            Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
+            Self::Receive(ReceiveError::Read(
+                ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId,
+            ))
+            | Self::Receive(ReceiveError::TypeDiffers | ReceiveError::IdDiffers)
+            | Self::Bundle(BundleError::NotABundle | BundleError::EntriesNotAList)
+            | Self::Entry(EntryError::NotAnObject | EntryError::NoRequest | EntryError::NoResource)
+            | Self::EntryUrl
+            | Self::SameResourceTwice
+            | Self::IfMatch
+            | Self::SearchValue(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
+            Self::Bundle(BundleError::OtherType)
+            | Self::Entry(EntryError::OtherMethod)
+            | Self::Condition
+            | Self::SearchParameter(_) => (StatusCode::BAD_REQUEST, IssueCode::NotSupported),
+            Self::Bundle(BundleError::TooManyEntries) => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly),
+            Self::Transaction { error, .. } => error.kind(),
+            Self::ResourceType => (StatusCode::NOT_FOUND, IssueCode::NotSupported),
+            Self::NotFound => (StatusCode::NOT_FOUND, IssueCode::NotFound),
+            Self::Gone => (StatusCode::GONE, IssueCode::Deleted),
+            Self::NoToken => (StatusCode::UNAUTHORIZED, IssueCode::Login),
+            Self::Scope(_) | Self::ForeignHost => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
+            Self::VersionConflict => (StatusCode::PRECONDITION_FAILED, IssueCode::Conflict),
+            Self::Ambiguous => (StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches),
+            Self::Store(error) | Self::Receive(ReceiveError::Store(error)) => store_kind(error),
+            Self::Pipeline(error) => pipeline_kind(error),
+            Self::Author(_) => (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception),
+        }
+    }
+
+    /// As an issue of an OperationOutcome. Public text is fixed per variant: what failed inside is in the log.
+    pub fn issue(&self) -> IssueDraft {
+        let (status, code) = self.kind();
+        let diagnostics = match status {
+            StatusCode::INTERNAL_SERVER_ERROR => "the request failed on our side; the log tells more".to_owned(),
+            StatusCode::SERVICE_UNAVAILABLE => "overloaded, or the database is away: try again".to_owned(),
+            _ => self.to_string(),
+        };
+        let expression = match self {
+            Self::Transaction { index, .. } => vec![format!("Bundle.entry[{index}]")],
+            _ => Vec::new(),
+        };
+        IssueDraft { severity: IssueSeverity::Error, code, diagnostics: Some(diagnostics), expression }
+    }
+
+    /// Writes what failed inside to the log, once, where it is answered.
+    pub fn log(&self) {
+        let status = self.kind().0;
+        if status.is_server_error() {
+            let causes: Vec<String> =
+                std::iter::successors(std::error::Error::source(self), |cause| cause.source()).map(ToString::to_string).collect();
+            tracing::error!(status = status.as_u16(), error = %self, ?causes, "a request failed");
+        }
+    }
+}
+
+fn store_kind(error: &StoreError) -> (StatusCode, IssueCode) {
+    match error.on_failure() {
+        OnFailure::Retry => (StatusCode::SERVICE_UNAVAILABLE, IssueCode::NoStore),
+        OnFailure::Fail => (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception),
+    }
+}
+
+fn pipeline_kind(error: &PipelineError) -> (StatusCode, IssueCode) {
+    match error {
+        PipelineError::Read(ReadError::Json(_)) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
+        PipelineError::Read(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
+        PipelineError::Classify(ClassifyError::QueueFull) => (StatusCode::SERVICE_UNAVAILABLE, IssueCode::Throttled),
+        PipelineError::Store(error) => store_kind(error),
+        PipelineError::Classify(_) | PipelineError::Extract => {
+            (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception)
+        }
+    }
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        self.kind().0
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        self.log();
+        let mut response = HttpResponseBuilder::new(self.status_code());
+        match self.status_code() {
+            StatusCode::UNAUTHORIZED => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
+            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            _ => &mut response,
+        };
+        response.content_type(FHIR_JSON).body(operation_outcome(&[self.issue()]))
+    }
+}

@@ -1,0 +1,38 @@
+//! Signs of life and metrics.
+
+use actix_web::HttpResponse;
+use actix_web::web::Data;
+
+use super::Api;
+use super::error::ApiError;
+
+/// `GET /health/live`: the process answers.
+pub async fn live() -> HttpResponse {
+    HttpResponse::Ok().json(serde_json::json!({"status": "live"}))
+}
+
+/// `GET /health/ready`: the database answers and the model is loaded.
+pub async fn ready(api: Data<Api>) -> HttpResponse {
+    let model = api.pipeline.model();
+    match api.store.ping().await {
+        Ok(()) => HttpResponse::Ok().json(serde_json::json!({
+            "status": "ready",
+            "version": env!("CARGO_PKG_VERSION"),
+            "model": {"id": model.id, "version": model.version, "sha256": model.sha256.hex()},
+        })),
+        Err(error) => {
+            tracing::warn!(error = %error, "not ready");
+            HttpResponse::ServiceUnavailable().json(serde_json::json!({"status": "the database does not answer"}))
+        }
+    }
+}
+
+/// `GET /metrics`, in Prometheus' text format.
+pub async fn metrics(api: Data<Api>) -> HttpResponse {
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(api.metrics.render())
+}
+
+/// Every other address.
+pub async fn nowhere() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::ResourceType)
+}

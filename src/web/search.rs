@@ -1,0 +1,292 @@
+//! Search parameters of Observation. What is not understood is refused: a filter that is silently ignored gives
+//! another patient's answers.
+
+use time::format_description::well_known::Rfc3339;
+use time::macros::{format_description, time};
+use time::{Date, Duration, OffsetDateTime};
+
+use super::error::ApiError;
+use crate::domain::document::SourceName;
+use crate::fhir::author::SYSTEM_OBSERVATION_ID;
+use crate::fhir::reference::{self, BaseUrl};
+use crate::store::{CodeFilter, ObservationFilter, PageCursor, TimeBound};
+use responsum_fhir_authoring::terms;
+
+/// What can be asked, for the message that says so.
+const KNOWN: &str =
+    "_id, _source, _lastUpdated, code, identifier, patient, status, subject, _count, _sort=-_lastUpdated, _format";
+
+/// Entries of a page, if the client does not say.
+const COUNT_DEFAULT: usize = 50;
+
+/// Most entries of a page: each is authored when it is read.
+const COUNT_MAX: usize = 500;
+
+/// A search, understood.
+#[derive(Debug)]
+pub struct Search {
+    /// What must hold.
+    pub filter: ObservationFilter,
+    /// Entries of a page.
+    pub count: usize,
+    /// Where the page begins.
+    pub after: Option<PageCursor>,
+    /// The query without the page, for the links.
+    pub query: String,
+}
+
+/// Understands a query string. `lenient` passes over what is not known (`Prefer: handling=lenient`).
+pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiError> {
+    let mut search = Search {
+        filter: ObservationFilter::default(),
+        count: COUNT_DEFAULT,
+        after: None,
+        query: String::new(),
+    };
+    let mut links = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        if value.contains('\0') {
+            return Err(ApiError::SearchValue("a search parameter"));
+        }
+        let filter = &mut search.filter;
+        match name.as_ref() {
+            "_id" => narrow(&mut filter.ids, list(&value)),
+            "identifier" => narrow(&mut filter.ids, list(&value).iter().filter_map(|t| identifier(t)).collect()),
+            "patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
+            "subject" => narrow(&mut filter.subjects, subjects(&value, false, base)),
+            "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
+            "_source" => narrow_reports(filter, &value, base),
+            "code" => filter.code = Some(and_code(filter.code, code(&value))),
+            "status" => narrow(&mut filter.statuses, list(&value)),
+            "_lastUpdated" => filter.last_updated.extend(time_bounds(&value)?),
+            "_count" => search.count = count(&value)?,
+            "_sort" if value == "-_lastUpdated" => {}
+            "_sort" => return Err(ApiError::SearchValue("_sort")),
+            "_format" if value.contains("json") => {}
+            "_format" => return Err(ApiError::NotAcceptable),
+            "_total" | "_pretty" => {}
+            "_page" => {
+                search.after = Some(cursor(&value).ok_or(ApiError::SearchValue("_page"))?);
+                continue;
+            }
+            _ if lenient => continue,
+            _ => return Err(ApiError::SearchParameter(KNOWN)),
+        }
+        links.append_pair(&name, &value);
+    }
+    search.query = links.finish();
+    Ok(search)
+}
+
+/// The query of the next page.
+pub fn next_query(search: &Search, cursor: &PageCursor) -> String {
+    let micros = cursor.last_updated.unix_timestamp_nanos() / 1000;
+    let separator = if search.query.is_empty() { "" } else { "&" };
+    format!("{}{separator}_page={micros}-{}", search.query, cursor.id)
+}
+
+fn cursor(value: &str) -> Option<PageCursor> {
+    let (micros, id) = value.split_once('-')?;
+    let nanos = micros.parse::<i128>().ok()?.checked_mul(1000)?;
+    Some(PageCursor {
+        last_updated: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
+        id: id.to_owned(),
+    })
+}
+
+/// Values of one parameter are alternatives; a parameter that is given twice must hold twice.
+fn narrow(condition: &mut Option<Vec<String>>, values: Vec<String>) {
+    *condition = Some(match condition.take() {
+        None => values,
+        Some(before) => before.into_iter().filter(|value| values.contains(value)).collect(),
+    });
+}
+
+fn list(value: &str) -> Vec<String> {
+    value.split(',').map(str::to_owned).collect()
+}
+
+/// `system|value`, `|value` or `value`; ours is the only system.
+fn identifier(token: &str) -> Option<String> {
+    match token.split_once('|') {
+        Some((SYSTEM_OBSERVATION_ID, value)) => Some(value.to_owned()),
+        Some(_) => None,
+        None => Some(token.to_owned()),
+    }
+}
+
+/// `1`, `Patient/1` or an absolute URL: all the forms in which a report may say the same.
+fn subjects(value: &str, patient: bool, base: &BaseUrl) -> Vec<String> {
+    let forms = |value: &str| {
+        let relative = value.strip_prefix(&format!("{}/", base.as_str())).unwrap_or(value);
+        let typed = if relative.contains([':', '/']) || !patient {
+            relative.to_owned()
+        } else {
+            format!("Patient/{relative}")
+        };
+        let absolute = base.absolute(&typed).unwrap_or_default();
+        // Without a type, `subject` may be any: a patient is what reports are about.
+        let guess = format!("Patient/{typed}");
+        [typed, absolute, guess]
+    };
+    value.split(',').flat_map(forms).collect()
+}
+
+fn narrow_reports(filter: &mut ObservationFilter, value: &str, base: &BaseUrl) {
+    let report = |value: &str| {
+        let (prefix, resource_type, logical_id) = reference::report(value)?;
+        // A relative form may mean a report of any source.
+        let source = match prefix {
+            "" => None,
+            prefix if prefix == base.as_str() => Some(SourceName::local()),
+            _ => return None,
+        };
+        Some((source, resource_type, logical_id))
+    };
+    let reports: Vec<_> = value.split(',').filter_map(report).collect();
+    filter.reports = Some(match filter.reports.take() {
+        None => reports,
+        Some(before) => before.into_iter().filter(|report| reports.contains(report)).collect(),
+    });
+}
+
+fn code(value: &str) -> CodeFilter {
+    let of = |token: &str| match token.split_once('|') {
+        Some((terms::SYSTEM_OBSERVATION, "" | terms::CODE_TREATMENT_RESPONSE)) => CodeFilter::Any,
+        Some((terms::SYSTEM_LOINC, "" | terms::LOINC_CANCER_RESPONSE)) => CodeFilter::Cancer,
+        None if token == terms::CODE_TREATMENT_RESPONSE => CodeFilter::Any,
+        None if token == terms::LOINC_CANCER_RESPONSE => CodeFilter::Cancer,
+        Some(_) | None => CodeFilter::None,
+    };
+    let codes: Vec<_> = value.split(',').map(of).collect();
+    [CodeFilter::Any, CodeFilter::Cancer].into_iter().find(|code| codes.contains(code)).unwrap_or(CodeFilter::None)
+}
+
+fn and_code(before: Option<CodeFilter>, code: CodeFilter) -> CodeFilter {
+    match (before.unwrap_or(CodeFilter::Any), code) {
+        (CodeFilter::None, _) | (_, CodeFilter::None) => CodeFilter::None,
+        (CodeFilter::Cancer, _) | (_, CodeFilter::Cancer) => CodeFilter::Cancer,
+        (CodeFilter::Any, CodeFilter::Any) => CodeFilter::Any,
+    }
+}
+
+fn count(value: &str) -> Result<usize, ApiError> {
+    value.parse::<usize>().map(|count| count.min(COUNT_MAX)).map_err(|_| ApiError::SearchValue("_count"))
+}
+
+/// A date or instant with a prefix, as bounds of the period that it stands for (FHIR R4, search.html#date).
+fn time_bounds(value: &str) -> Result<Vec<TimeBound>, ApiError> {
+    let unknown = ApiError::SearchValue("_lastUpdated");
+    let (prefix, rest) = match value.get(..2) {
+        Some(prefix @ ("eq" | "gt" | "ge" | "lt" | "le" | "sa" | "eb")) => (prefix, &value[2..]),
+        _ => ("eq", value),
+    };
+    let (start, end) = period(rest).ok_or(unknown)?;
+    Ok(match prefix {
+        "ge" => vec![TimeBound::From(start)],
+        "gt" | "sa" => vec![TimeBound::From(end)],
+        "le" => vec![TimeBound::Until(end)],
+        "lt" | "eb" => vec![TimeBound::Until(start)],
+        _ => vec![TimeBound::From(start), TimeBound::Until(end)],
+    })
+}
+
+/// First moment, and first moment after, of a year, month, day or instant; in UTC where no zone is given.
+fn period(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
+    let midnight = |date: Date| date.with_time(time!(0:00)).assume_utc();
+    let day = |text: &str| Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
+    match text.len() {
+        4 => {
+            let year: i32 = text.parse().ok()?;
+            let first = |year| Date::from_calendar_date(year, time::Month::January, 1).ok();
+            Some((midnight(first(year)?), midnight(first(year + 1)?)))
+        }
+        7 => {
+            let first = day(&format!("{text}-01"))?;
+            let days = i64::from(first.month().length(first.year()));
+            Some((midnight(first), midnight(first.checked_add(Duration::days(days))?)))
+        }
+        10 => day(text).and_then(|first| Some((midnight(first), midnight(first.next_day()?)))),
+        _ => {
+            // A `+` of a zone arrives as a space where the client did not encode it.
+            let text = text.replace(' ', "+");
+            let zoned = if text.contains(['Z', '+']) || text.rfind('-').is_some_and(|at| at > 9) {
+                text
+            } else {
+                format!("{text}Z")
+            };
+            let instant = OffsetDateTime::parse(&zoned, &Rfc3339).ok()?;
+            let step = if zoned.contains('.') { Duration::microseconds(1) } else { Duration::seconds(1) };
+            Some((instant, instant.checked_add(step)?))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    fn search(query: &str) -> Result<Search, ApiError> {
+        parse(query, &BaseUrl::new("http://us/fhir"), false)
+    }
+
+    #[test]
+    fn dates_stand_for_the_period_that_they_name() {
+        for (value, from, until) in [
+            ("2026", Some(datetime!(2026-01-01 0:00 UTC)), Some(datetime!(2027-01-01 0:00 UTC))),
+            ("eq2026-02", Some(datetime!(2026-02-01 0:00 UTC)), Some(datetime!(2026-03-01 0:00 UTC))),
+            ("ge2026-02-28", Some(datetime!(2026-02-28 0:00 UTC)), None),
+            ("gt2026-02-28", Some(datetime!(2026-03-01 0:00 UTC)), None),
+            ("lt2026-02-28", None, Some(datetime!(2026-02-28 0:00 UTC))),
+            ("ge2026-02-28T10:00:00Z", Some(datetime!(2026-02-28 10:00 UTC)), None),
+            ("ge2026-02-28T10:00:00 01:00", Some(datetime!(2026-02-28 9:00 UTC)), None),
+            ("ge2026-02-28T10:00:00-05:00", Some(datetime!(2026-02-28 15:00 UTC)), None),
+        ] {
+            let expected: Vec<_> =
+                [from.map(TimeBound::From), until.map(TimeBound::Until)].into_iter().flatten().collect();
+            assert_eq!(time_bounds(value).expect("bounds"), expected, "{value}");
+        }
+        for value in ["", "yesterday", "2026-13", "ge2026-02-30"] {
+            assert!(time_bounds(value).is_err(), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_subject_is_found_however_the_report_writes_it() {
+        for query in ["patient=1", "patient=Patient/1", "subject=Patient/1", "subject=http://us/fhir/Patient/1"] {
+            let subjects = search(query).expect("a search").filter.subjects.expect("subjects");
+            assert!(subjects.contains(&"Patient/1".to_owned()), "{query}: {subjects:?}");
+            assert!(subjects.contains(&"http://us/fhir/Patient/1".to_owned()), "{query}: {subjects:?}");
+        }
+    }
+
+    #[test]
+    fn a_source_is_a_report_in_any_form() {
+        for (value, local) in [
+            ("DiagnosticReport/1", Some(None)),
+            ("DiagnosticReport/1/_history/2", Some(None)),
+            ("http://us/fhir/DiagnosticReport/1", Some(Some(SourceName::local()))),
+            ("http://other/fhir/DiagnosticReport/1", None),
+        ] {
+            let reports = search(&format!("_source={value}")).expect("a search").filter.reports.expect("reports");
+            assert_eq!(reports.first().map(|(source, ..)| source.clone()), local, "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused_unless_the_client_is_lenient() {
+        assert!(search("colour=blue").is_err());
+        assert!(search("_sort=date").is_err());
+        assert!(parse("colour=blue", &BaseUrl::new("http://us/fhir"), true).is_ok());
+    }
+
+    #[test]
+    fn the_next_page_begins_where_this_one_ended() {
+        let first = search("status=preliminary&_count=10").expect("a search");
+        let end = PageCursor { last_updated: datetime!(2026-01-02 3:04:05.678901 UTC), id: "obs-1".into() };
+        let query = next_query(&first, &end);
+        assert_eq!(search(&query).expect("a search").after, Some(end));
+    }
+}

@@ -1,0 +1,176 @@
+//! Takes jobs, runs the pipeline, settles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::config::WorkerConfig;
+use crate::domain::job::{LeasedJob, OnFailure};
+use crate::pipeline::{Pipeline, PipelineError};
+use crate::store::{LEASE_SECONDS, Store, StoreError};
+use crate::telemetry;
+
+/// Wait after the store failed, so that a database that is away is not hammered.
+const STORE_FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often the queue's depth is counted for the metrics.
+const DEPTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Does jobs until `stop`; then ends those in hand and returns. Returns an error only if a task died.
+pub async fn run(
+    store: Store,
+    pipeline: Arc<Pipeline>,
+    config: WorkerConfig,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let bell = Arc::new(Notify::new());
+    let mut tasks = JoinSet::new();
+    for _ in 0..config.concurrency {
+        tasks.spawn(work(store.clone(), Arc::clone(&pipeline), config.clone(), Arc::clone(&bell), stop.clone()));
+    }
+    tasks.spawn(listen(store.clone(), bell, stop.clone()));
+    tasks.spawn(gauge(store, stop));
+    while let Some(ended) = tasks.join_next().await {
+        ended?;
+    }
+    Ok(())
+}
+
+/// One worker: claims a job, does it, and waits for the bell when there is none.
+async fn work(
+    store: Store,
+    pipeline: Arc<Pipeline>,
+    config: WorkerConfig,
+    bell: Arc<Notify>,
+    stop: CancellationToken,
+) {
+    let poll = Duration::from_secs_f64(config.poll_seconds);
+    while !stop.is_cancelled() {
+        match store.claim_job().await {
+            Ok(Some(job)) => {
+                // There may be more than one: whoever is idle looks too.
+                bell.notify_one();
+                do_job(&store, &pipeline, config.attempts_max, job).await;
+            }
+            Ok(None) => {
+                tokio::select! {
+                    () = bell.notified() => {}
+                    () = sleep(poll) => {}
+                    () = stop.cancelled() => {}
+                }
+            }
+            Err(error) => {
+                error!(error = %error, cause = ?std::error::Error::source(&error), "a job could not be claimed");
+                sleep(STORE_FAILURE_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Does a job while holding its lease, and settles it whatever happens.
+async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: LeasedJob) {
+    if job.attempt > attempts_max {
+        // Claimed before and never settled: it may be what killed the worker.
+        let why = format!("given up after {attempts_max} tries that did not end");
+        settled(store.abandon_job(&job, &why).await, "abandoned");
+        return;
+    }
+    let result = tokio::select! {
+        result = pipeline.run(&job) => result,
+        () = hold(store, &job) => return, // The lease is lost: another worker has the job.
+    };
+    let error = match result {
+        Ok(_) => return,
+        // Nothing was written; whoever has the lease now settles it.
+        Err(PipelineError::Store(StoreError::LeaseLost)) => return,
+        Err(error) => error,
+    };
+    let text = chain(&error);
+    match error.on_failure() {
+        OnFailure::Retry if job.attempt < attempts_max => {
+            warn!(job = job.id, attempt = job.attempt, error = %text, "a job failed and is tried again");
+            settled(store.retry_job(&job, &text).await, "retry");
+        }
+        OnFailure::Retry | OnFailure::Fail => {
+            error!(job = job.id, attempt = job.attempt, error = %text, "a job failed and is given up");
+            settled(store.abandon_job(&job, &text).await, "abandoned");
+        }
+    }
+}
+
+/// Renews the lease for as long as it can; returns when it is lost.
+async fn hold(store: &Store, job: &LeasedJob) {
+    let mut ticks = interval(Duration::from_secs_f64(LEASE_SECONDS / 3.0));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks.tick().await;
+    loop {
+        ticks.tick().await;
+        match store.renew_lease(job).await {
+            Err(StoreError::LeaseLost) => return,
+            Ok(()) => {}
+            // The database may be back before the lease ends; if not, settling will say so.
+            Err(error) => warn!(job = job.id, error = %error, "a lease could not be renewed"),
+        }
+    }
+}
+
+fn settled(result: Result<(), StoreError>, next: &'static str) {
+    telemetry::job_failed(next);
+    if let Err(error) = result {
+        // The lease ends by itself, and the job is done again.
+        error!(error = %error, "a failed job could not be settled");
+    }
+}
+
+/// Rings the bell when the database says that jobs were queued.
+async fn listen(store: Store, bell: Arc<Notify>, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let mut heard = match store.listen().await {
+            Ok(heard) => heard,
+            Err(error) => {
+                warn!(error = %error, "notifications of new jobs are off; the queue is polled");
+                sleep(STORE_FAILURE_PAUSE).await;
+                continue;
+            }
+        };
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                rung = heard.ring() => match rung {
+                    Ok(()) => bell.notify_one(),
+                    Err(_) => break,
+                }
+            }
+        }
+    }
+}
+
+/// Keeps the queue's gauges true.
+async fn gauge(store: Store, stop: CancellationToken) {
+    let mut ticks = interval(DEPTH_INTERVAL);
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = ticks.tick() => {}
+        }
+        if let Ok(depth) = store.queue_depth().await {
+            telemetry::queue(depth.waiting, depth.leased, depth.abandoned);
+        }
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}
