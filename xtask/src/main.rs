@@ -8,6 +8,8 @@ mod demo;
 mod http;
 mod service;
 mod setup;
+mod test;
+mod tools;
 mod wheel;
 mod workspace;
 
@@ -29,12 +31,15 @@ enum Command {
     Setup(setup::Options),
     /// Sets everything up and runs the main job: seven reports in, seven answers with evidence out
     Demo(demo::Options),
+    /// Sets everything up and runs every check
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(options) => setup::run(&options),
         Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

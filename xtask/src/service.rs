@@ -53,6 +53,7 @@ pub(crate) struct Service {
     /// service.
     watchdog: Child,
     log: PathBuf,
+    kept: bool,
     /// Like `http://127.0.0.1:8080`.
     pub(crate) url: String,
 }
@@ -80,7 +81,7 @@ impl Service {
             .process_group(0)
             .spawn()
             .context("start a shell")?;
-        let mut service = Self { child, watchdog, log, url: format!("http://127.0.0.1:{port}") };
+        let mut service = Self { child, watchdog, log, kept: false, url: format!("http://127.0.0.1:{port}") };
         service.wait_until_ready()?;
         Ok(service)
     }
@@ -123,7 +124,7 @@ impl Service {
         stdin.write_all(b"keep\n").context("speak to the watchdog")?;
         drop(stdin);
         self.watchdog.wait().context("wait for the watchdog")?;
-        std::mem::forget(self);
+        self.kept = true;
         Ok(())
     }
 
@@ -164,6 +165,9 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
         if let Err(error) = self.end() {
             eprintln!("warning: the service may still run: {error:#}");
         }
