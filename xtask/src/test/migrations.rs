@@ -41,7 +41,7 @@ fn faults(listed: &str, files: &BTreeMap<String, String>) -> Vec<String> {
         match lines.remove(name.as_str()) {
             Some(listed) if listed == sum => {}
             Some(_) => {
-                faults.push(format!("{name} was changed after it was committed: put the change in a new migration"))
+                faults.push(format!("{name} was changed after it was committed: write a new migration"));
             }
             None => faults.push(format!("{name} has no line in CHECKSUMS: add `{sum}  {name}`")),
         }
