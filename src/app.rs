@@ -4,7 +4,6 @@
 //! is worse than one that is restarted.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,13 +15,14 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::classify::{Classifier, ClassifierSettings, Model};
+use crate::classify::model::Model;
+use crate::classify::{Classifier, ClassifierSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, DatabaseConfig, ModelConfig};
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::store::Store;
-use crate::store::embedded::{EmbeddedPostgres, EmbeddedSettings, default_data_dir};
+use crate::store::embedded::{self, EmbeddedPostgres};
 use crate::web::{self, Access, Api};
 use crate::{telemetry, worker};
 
@@ -65,14 +65,19 @@ impl Database {
         Ok(Self { store, embedded })
     }
 
+    /// Comes back if the private Postgres ends by itself.
+    async fn ended(&self) {
+        match &self.embedded {
+            Some(postgres) => postgres.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// Closes the connections, then stops the private Postgres.
     pub async fn close(self) -> anyhow::Result<()> {
         self.store.close().await;
         match self.embedded {
-            Some(postgres) => {
-                let stopped = tokio::task::spawn_blocking(move || postgres.stop()).await?;
-                stopped.context("stopping the private Postgres")
-            }
+            Some(postgres) => postgres.stop().await.context("stopping the private Postgres"),
             None => Ok(()),
         }
     }
@@ -90,10 +95,8 @@ fn database_url(config: &DatabaseConfig) -> anyhow::Result<Option<String>> {
 }
 
 async fn start_postgres(config: &DatabaseConfig) -> anyhow::Result<EmbeddedPostgres> {
-    let data_dir = config.data_dir.clone().map_or_else(default_data_dir, Ok)?;
-    let settings = EmbeddedSettings::new(data_dir);
-    let started = tokio::task::spawn_blocking(move || EmbeddedPostgres::start(&settings)).await?;
-    started.context("starting the private Postgres")
+    let data_dir = config.data_dir.clone().map_or_else(embedded::default_data_dir, Ok)?;
+    EmbeddedPostgres::start(&embedded::Settings::new(data_dir)).await.context("starting the private Postgres")
 }
 
 /// Loads the model and starts its thread.
@@ -110,13 +113,7 @@ pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
 
 /// Runs the service until SIGTERM or SIGINT, then drains it. A second signal ends it at once.
 pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
-    let access = Access::load(config.server.tokens_file.as_deref()).context("reading server.tokens_file")?;
-    if role != Role::Worker && matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {
-        bail!(Misuse(format!(
-            "refusing to listen on {} without access tokens: set server.tokens_file (docs/access.md), or listen on 127.0.0.1",
-            config.server.listen
-        )));
-    }
+    let access = check(&config)?;
     // Bound first: a port that is taken should be told before the database and the model are loaded.
     let listener = if role == Role::Worker { None } else { Some(bind(config.server.listen)?) };
     let metrics = telemetry::start_metrics().context("starting the metrics")?;
@@ -149,9 +146,23 @@ pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
             }
         });
     }
-    let outcome = supervise(&mut parts, &classifier, &stop, Duration::from_secs(config.server.drain_seconds_max)).await;
+    let drain = Duration::from_secs(config.server.drain_seconds_max);
+    let outcome = supervise(&mut parts, &classifier, &database, &stop, drain).await;
     let closed = database.close().await;
     outcome.and(closed)
+}
+
+/// Checks what the settings alone do not tell: the tokens file, and that nobody listens to the world without one.
+pub fn check(config: &Config) -> anyhow::Result<Access> {
+    let access = Access::load(config.server.tokens_file.as_deref())
+        .map_err(|e| Misuse(format!("server.tokens_file: {e}")))?;
+    if matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {
+        bail!(Misuse(format!(
+            "refusing to listen on {} without access tokens: set server.tokens_file (docs/access.md), or listen on 127.0.0.1",
+            config.server.listen
+        )));
+    }
+    Ok(access)
 }
 
 type Parts = tokio::task::JoinSet<(&'static str, anyhow::Result<()>)>;
@@ -160,6 +171,7 @@ type Parts = tokio::task::JoinSet<(&'static str, anyhow::Result<()>)>;
 async fn supervise(
     parts: &mut Parts,
     classifier: &Classifier,
+    database: &Database,
     stop: &CancellationToken,
     drain: Duration,
 ) -> anyhow::Result<()> {
@@ -168,6 +180,7 @@ async fn supervise(
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
         ended = parts.join_next() => Err(died(ended)),
+        () = database.ended() => Err(anyhow::anyhow!("the private Postgres ended by itself")),
         () = classifier.stopped() => Err(anyhow::anyhow!("the model's thread ended by itself")),
     };
     info!("draining: no new work is taken, what is in hand is finished");

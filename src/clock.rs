@@ -5,7 +5,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// Tells the time.
 pub trait Clock: Send + Sync {
-    /// Now, in UTC, to the microsecond: what Postgres keeps.
+    /// Now, in UTC, to the millisecond: what FHIR instants show, so that a time that was read can be searched for.
     fn now(&self) -> OffsetDateTime;
 }
 
@@ -17,7 +17,7 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
     fn now(&self) -> OffsetDateTime {
         let now = OffsetDateTime::now_utc();
-        now.replace_microsecond(now.microsecond()).unwrap_or(now)
+        now.replace_millisecond(now.millisecond()).unwrap_or(now)
     }
 }
 

@@ -1,2 +1,233 @@
-//! x
-fn main() {}
+//! The executable: arguments, settings, exit code.
+
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+
+use responsum::app::{self, Misuse, Role};
+use responsum::classify::model::Model;
+use responsum::command::{annotate, eval, extract, model, texts};
+use responsum::config::{Config, ConfigError};
+use responsum::telemetry;
+
+/// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
+#[derive(Parser)]
+#[command(version, arg_required_else_help = true, after_help = "\
+Results go to stdout, progress and logs to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or settings.
+
+Examples:
+  responsum serve --embedded-db
+  responsum annotate reports.ndjson > annotations.ndjson")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the service: FHIR API and workers
+    Serve(ServeArgs),
+    /// Show the narrative of one file or FHIR resource: all that is read, and what is not
+    Extract(ExtractArgs),
+    Annotate(annotate::AnnotateArgs),
+    Eval(eval::EvalArgs),
+    Model(model::ModelCommandArgs),
+    /// Check the settings and say all that is wrong with them
+    CheckConfig(ConfigArgs),
+    /// Bring the database's schema to this version
+    Migrate(DatabaseArgs),
+    /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
+    Health(HealthArgs),
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// Settings file (TOML); every key can be overridden by RESPONSUM__SECTION__KEY
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct DatabaseArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Run a private Postgres under the data directory instead of using DATABASE_URL
+    #[arg(long)]
+    embedded_db: bool,
+    /// Where the private Postgres keeps its data [default: ~/.local/share/responsum, for root /var/lib/responsum]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  responsum serve --embedded-db                      # everything on this machine, for local clients
+  DATABASE_URL=postgres://… responsum serve --listen 0.0.0.0:8080 --config responsum.toml
+  responsum serve --role worker                      # jobs only, beside other processes with --role api")]
+struct ServeArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Which parts run in this process
+    #[arg(long, value_enum, default_value = "all")]
+    role: Role,
+    /// Address and port of the API [default: 127.0.0.1:8080]; another than loopback needs access tokens
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<std::net::SocketAddr>,
+}
+
+#[derive(Args)]
+#[command(after_help = "\
+Examples:
+  responsum extract report.html
+  responsum extract --content-type 'text/plain; charset=iso-8859-1' report.txt
+  responsum extract --json diagnostic-report.json")]
+struct ExtractArgs {
+    /// Media type of the file, with its parameters, as an attachment's contentType would say it
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// Print JSON: sections, sentences, spans and coverage
+    #[arg(long)]
+    json: bool,
+    /// The file; - for standard input
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+#[derive(Args)]
+struct HealthArgs {
+    /// Address of the service
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    address: std::net::SocketAddr,
+}
+
+fn main() -> ExitCode {
+    // Before anything may use TLS. It fails only if it was called before.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Cli { command } = Cli::parse();
+    match run(command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::from(1),
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "responsum: {}", chain(&error));
+            let misuse = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Misuse>());
+            ExitCode::from(if misuse { 2 } else { 1 })
+        }
+    }
+}
+
+/// An error and its causes; a cause that its error already tells is not told twice.
+fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// Runs a command: true if all went well.
+fn run(command: Command) -> anyhow::Result<bool> {
+    match command {
+        Command::Serve(args) => serve(args).map(|()| true),
+        Command::Extract(args) => extract_file(&args).map(|()| true),
+        Command::Annotate(args) => annotate_files(&args),
+        Command::Eval(args) => evaluate(&args).map(|()| true),
+        Command::Model(args) => look_into_model(args.command).map(|()| true),
+        Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
+        Command::Migrate(args) => migrate(&args).map(|()| true),
+        Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
+    }
+}
+
+fn load(args: &DatabaseArgs) -> anyhow::Result<Config> {
+    let mut config = Config::load(args.config.config.as_deref())?;
+    config.database.embedded |= args.embedded_db;
+    if args.data_dir.is_some() {
+        config.database.data_dir.clone_from(&args.data_dir);
+    }
+    Ok(config)
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
+}
+
+fn serve(args: ServeArgs) -> anyhow::Result<()> {
+    let mut config = load(&args.database)?;
+    if let Some(listen) = args.listen {
+        config.server.listen = listen;
+    }
+    telemetry::start_logs();
+    runtime()?.block_on(app::serve(config, args.role))
+}
+
+fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
+    let config = load(args)?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        database.close().await?;
+        writeln!(io::stderr(), "the schema is that of version {}", env!("CARGO_PKG_VERSION"))?;
+        Ok(())
+    })
+}
+
+fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
+    let config = Config::load(file)?;
+    app::check(&config)?;
+    writeln!(io::stdout(), "the settings are in order")?;
+    Ok(())
+}
+
+fn extract_file(args: &ExtractArgs) -> anyhow::Result<()> {
+    let input = if args.file == Path::new("-") {
+        let mut input = Vec::new();
+        io::stdin().read_to_end(&mut input).context("reading standard input")?;
+        input
+    } else {
+        std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?
+    };
+    extract::run(args.content_type.as_deref(), args.json, &input, &mut io::stdout().lock())?;
+    Ok(())
+}
+
+fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {
+    let classifier = args.model.start()?;
+    let input = texts::open(&args.files)?;
+    let tally = annotate::run(&classifier, args.unit, input, io::stdout().lock(), progress())?;
+    Ok(tally.failed == 0)
+}
+
+fn evaluate(args: &eval::EvalArgs) -> anyhow::Result<()> {
+    let classifier = args.model.start()?;
+    let input = texts::open(std::slice::from_ref(&args.data))?;
+    let evaluation = eval::run(&classifier, args.unit, input, progress())?;
+    evaluation.write(args.json, io::stdout().lock())?;
+    Ok(())
+}
+
+fn look_into_model(command: model::ModelCommand) -> anyhow::Result<()> {
+    let load = |path: Option<PathBuf>| match path {
+        Some(path) => Model::load(&path).with_context(|| format!("loading the model {}", path.display())),
+        None => Model::built_in().context("loading the built-in model"),
+    };
+    match command {
+        model::ModelCommand::Inspect { path, json } => Ok(model::inspect(&load(path)?, json, io::stdout().lock())?),
+        model::ModelCommand::Score { path } => {
+            let model = load(path)?;
+            Ok(model::score(&model, &texts::ModelArgs::default(), io::stdin().lock(), io::stdout().lock())?)
+        }
+    }
+}
+
+/// Where progress is shown: stderr, unless nobody looks.
+fn progress() -> Box<dyn io::Write> {
+    if io::stderr().is_terminal() { Box::new(io::stderr()) } else { Box::new(io::sink()) }
+}

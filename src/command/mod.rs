@@ -1,3 +1,9 @@
 //! The subcommands: each reads its input, calls the stages, and writes its result.
 
+pub mod annotate;
+pub mod eval;
 pub mod extract;
+pub mod health;
+mod measures;
+pub mod model;
+pub mod texts;

@@ -1,0 +1,222 @@
+//! Window scores to one answer for the document. Pure.
+
+use crate::domain::annotation::{Annotation, Evidence, NoAnswer, WindowScores};
+use crate::domain::label::{Category, Label};
+use crate::domain::narrative::{Narrative, SectionKind, Span};
+
+/// Settings of [`decide`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DecideSettings {
+    /// Answers with a lower confidence are queued for review.
+    pub review_confidence_min: f32,
+}
+
+impl Default for DecideSettings {
+    fn default() -> Self {
+        Self { review_confidence_min: 0.6 }
+    }
+}
+
+/// Spans of evidence that an annotation carries: more than a person reads at a glance is no evidence.
+pub const EVIDENCE_SPANS_MAX: usize = 5;
+
+/// How much a section says about the current status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Weight {
+    /// It speaks only if nothing else does: the past, the question, the future.
+    Background,
+    /// What was seen.
+    Finding,
+    /// What the author concludes.
+    Conclusion,
+}
+
+/// The section's weight; none if it never speaks for the current status.
+const fn weight(kind: SectionKind) -> Option<Weight> {
+    match kind {
+        SectionKind::Impression | SectionKind::Addendum | SectionKind::Assessment => Some(Weight::Conclusion),
+        SectionKind::Findings | SectionKind::Other => Some(Weight::Finding),
+        SectionKind::Plan | SectionKind::Comparison | SectionKind::Indication | SectionKind::History => {
+            Some(Weight::Background)
+        }
+        SectionKind::PastHistory
+        | SectionKind::FamilyHistory
+        | SectionKind::Technique
+        | SectionKind::Header
+        | SectionKind::Footer
+        | SectionKind::Signature
+        | SectionKind::Hidden => None,
+    }
+}
+
+/// Merges what the model said of the windows into the document's answer.
+///
+/// One window speaks for the document: the last one, in reading order, that states a response, among those of the
+/// sections that weigh most: the latest status wins. A window states a response if the model finds that likelier than
+/// not. The document's scores are those of that window, so its confidence is the model's own for the sentence that is
+/// shown. If no window states a response, the document is as unsure of that as its least sure window.
+pub fn decide(narrative: &Narrative, scores: &[WindowScores], settings: &DecideSettings) -> Annotation {
+    let Some(speaker) = speaker(narrative, scores) else {
+        return Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone());
+    };
+    let label = speaker.label.best();
+    let confidence = speaker.label.of(label);
+    Annotation {
+        label,
+        category: category(speaker, label),
+        scores: Some(speaker.label),
+        cancer: speaker.cancer,
+        evidence: evidence(narrative, scores, speaker, label),
+        no_answer: None,
+        needs_review: confidence.get() < settings.review_confidence_min,
+        coverage: narrative.coverage().clone(),
+        windows: scores.len(),
+    }
+}
+
+/// The window that speaks for the document; none if there is no window.
+fn speaker<'a>(narrative: &Narrative, scores: &'a [WindowScores]) -> Option<&'a WindowScores> {
+    let weight = |scores: &WindowScores| weight_in(narrative, scores);
+    let states = |scores: &&WindowScores| scores.label.best() != Label::NotStated && weight(scores).is_some();
+    // `max_by_key` gives the last of several equals.
+    let stated = scores.iter().filter(states).max_by_key(|scores| weight(scores));
+    stated.or_else(|| scores.iter().min_by(|a, b| not_stated(a).total_cmp(&not_stated(b))))
+}
+
+fn weight_in(narrative: &Narrative, scores: &WindowScores) -> Option<Weight> {
+    narrative.sections().get(scores.window.section).and_then(|section| weight(section.kind))
+}
+
+fn not_stated(scores: &WindowScores) -> f32 {
+    scores.label.of(Label::NotStated).get()
+}
+
+/// The category that fits the label best.
+fn category(scores: &WindowScores, label: Label) -> Category {
+    match scores.category {
+        Some(category) => category.best_for(label),
+        // A model without categories says no more than its label.
+        None => match label {
+            Label::Responded => Category::Partial,
+            Label::NotResponded => Category::NoResponse,
+            Label::NotStated => Category::None,
+        },
+    }
+}
+
+/// The spans that say the same as the document, best first: what the speaker says comes before all others.
+fn evidence(narrative: &Narrative, scores: &[WindowScores], speaker: &WindowScores, label: Label) -> Vec<Evidence> {
+    if label == Label::NotStated {
+        return Vec::new();
+    }
+    let of = |scores: &WindowScores| Evidence {
+        span: sentence_span(narrative, scores.window.focus),
+        score: scores.label.of(label),
+    };
+    let mut others: Vec<Evidence> = scores
+        .iter()
+        .filter(|other| other.window != speaker.window && other.label.best() == label)
+        .filter(|other| weight_in(narrative, other).is_some())
+        .map(of)
+        .collect();
+    others.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()));
+    std::iter::once(of(speaker)).chain(others).take(EVIDENCE_SPANS_MAX).collect()
+}
+
+/// The focus without the heading that may stand before its first sentence.
+fn sentence_span(narrative: &Narrative, focus: Span) -> Span {
+    let sentences = narrative.sentences();
+    let first = sentences.partition_point(|sentence| sentence.span.start() < focus.start());
+    match sentences.get(first) {
+        Some(sentence) if focus.contains(sentence.span) => {
+            let last = sentences.partition_point(|sentence| sentence.span.end() <= focus.end());
+            sentence.span.join(sentences[last.saturating_sub(1).max(first)].span)
+        }
+        _ => focus,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::testing::narrative;
+    use crate::domain::annotation::Window;
+    use crate::domain::label::{LabelScores, Score};
+
+    const YES: [f32; 3] = [0.9, 0.05, 0.05];
+    const NO: [f32; 3] = [0.05, 0.9, 0.05];
+    const NOTHING: [f32; 3] = [0.05, 0.05, 0.9];
+
+    fn window(narrative: &Narrative, sentence: usize, scores: [f32; 3]) -> WindowScores {
+        let sentence = narrative.sentences()[sentence];
+        WindowScores {
+            window: Window { read: sentence.span, focus: sentence.span, section: sentence.section },
+            label: LabelScores::new(scores.map(|score| Score::new(score).expect("a score"))).expect("scores"),
+            category: None,
+            cancer: None,
+        }
+    }
+
+    /// A document with one sentence per section.
+    fn document(sections: &[(SectionKind, [f32; 3])]) -> (Narrative, Annotation) {
+        let parts: Vec<(SectionKind, Option<&str>, &[&str])> =
+            sections.iter().map(|(kind, _)| (*kind, None, ["A sentence."].as_slice())).collect();
+        let narrative = narrative(&parts);
+        let scores: Vec<WindowScores> =
+            sections.iter().enumerate().map(|(index, (_, scores))| window(&narrative, index, *scores)).collect();
+        let annotation = decide(&narrative, &scores, &DecideSettings::default());
+        (narrative, annotation)
+    }
+
+    #[test]
+    fn the_latest_status_of_the_sections_that_weigh_most_wins() {
+        use SectionKind as Kind;
+        for (sections, expected) in [
+            (vec![(Kind::Other, YES), (Kind::Other, NO), (Kind::Other, NOTHING)], Label::NotResponded),
+            (vec![(Kind::Other, NO), (Kind::Other, YES)], Label::Responded),
+            (vec![(Kind::Impression, YES), (Kind::Findings, NO)], Label::Responded),
+            (vec![(Kind::Impression, NOTHING), (Kind::Findings, NO)], Label::NotResponded),
+            (vec![(Kind::Findings, NO), (Kind::History, YES)], Label::NotResponded),
+            (vec![(Kind::Findings, NOTHING), (Kind::History, YES)], Label::Responded),
+            (vec![(Kind::Findings, NOTHING), (Kind::FamilyHistory, YES)], Label::NotStated),
+            (vec![(Kind::PastHistory, YES), (Kind::Technique, NO)], Label::NotStated),
+            (vec![(Kind::Impression, YES), (Kind::Addendum, NO)], Label::NotResponded),
+            (vec![(Kind::Other, NOTHING)], Label::NotStated),
+        ] {
+            let (_, annotation) = document(&sections);
+            assert_eq!(annotation.label, expected, "{sections:?}");
+            assert!(annotation.category.fits(annotation.label));
+            assert_eq!(annotation.scores.expect("scores").best(), annotation.label);
+        }
+    }
+
+    #[test]
+    fn the_evidence_begins_with_the_window_that_speaks() {
+        let better = [0.96, 0.02, 0.02];
+        let (narrative, annotation) =
+            document(&[(SectionKind::Other, better), (SectionKind::Other, NO), (SectionKind::Other, YES)]);
+        let spans: Vec<Span> = annotation.evidence.iter().map(|evidence| evidence.span).collect();
+        assert_eq!(spans, [narrative.sentences()[2].span, narrative.sentences()[0].span]);
+    }
+
+    #[test]
+    fn evidence_leaves_out_the_heading_that_was_read_with_it() {
+        let narrative = narrative(&[(SectionKind::Impression, Some("IMPRESSION"), &["Stable."])]);
+        let focus = Span::new(narrative.text(), 0, narrative.sentences()[0].span.end()).expect("a span");
+        assert_eq!(sentence_span(&narrative, focus).of(narrative.text()), "Stable.");
+    }
+
+    #[test]
+    fn an_unsure_answer_keeps_its_label_and_asks_for_review() {
+        let (_, annotation) = document(&[(SectionKind::Other, [0.5, 0.3, 0.2])]);
+        assert_eq!(annotation.label, Label::Responded);
+        assert!(annotation.needs_review);
+    }
+
+    #[test]
+    fn nothing_read_is_nothing_answered() {
+        let narrative = narrative(&[]);
+        let annotation = decide(&narrative, &[], &DecideSettings::default());
+        assert_eq!(annotation.no_answer, Some(NoAnswer::NothingReadable));
+    }
+}

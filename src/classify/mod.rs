@@ -1,0 +1,188 @@
+//! Classify: a narrative is cut into windows ([`windows`]), the model reads them ([`session`]), and what it says of
+//! them becomes one annotation ([`decide`]).
+//!
+//! The text is turned into tokens where it is; only tokens cross the queue to the model's thread. Nothing is
+//! truncated: what does not fit into one window is read in several.
+
+pub mod decide;
+mod default_model;
+pub mod language;
+pub mod model;
+pub mod onnx;
+pub(crate) mod scores;
+pub mod session;
+#[cfg(test)]
+pub(crate) mod testing;
+pub mod tokenize;
+pub mod windows;
+
+use decide::DecideSettings;
+use language::LanguageTest;
+pub use model::Model;
+use model::ModelError;
+use onnx::OnnxError;
+use session::{SessionSettings, SessionThread};
+use tokenize::TokenizeError;
+use windows::{EncodedWindow, WindowLimits};
+
+use crate::domain::annotation::{Annotation, ModelVersion, NoAnswer, WindowScores};
+use crate::domain::narrative::Narrative;
+
+/// Why there is no annotation.
+#[derive(Debug, thiserror::Error)]
+pub enum ClassifyError {
+    /// The model cannot be read.
+    #[error("reading the model")]
+    Model(#[source] ModelError),
+    /// The model cannot be run.
+    #[error("loading the model")]
+    Load(#[source] OnnxError),
+    /// The model's thread cannot be started.
+    #[error("starting the model's thread")]
+    Thread(#[source] std::io::Error),
+    /// The text cannot be turned into tokens. The same text will fail again.
+    #[error("turning the text into tokens")]
+    Tokenize(#[source] TokenizeError),
+    /// Too many requests wait already. A later try may succeed.
+    #[error("too many requests wait for the model")]
+    QueueFull,
+    /// The model's thread has ended: the process should end too.
+    #[error("the model's thread has ended")]
+    Stopped,
+    /// The model failed on a batch.
+    #[error("running the model")]
+    Run(#[source] OnnxError),
+    /// The model gave something that is no probability.
+    #[error("the model gave logits that are not numbers")]
+    NotANumber,
+}
+
+/// What one answer is about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Unit {
+    /// A report: one window per sentence, merged into one answer.
+    #[default]
+    Document,
+    /// A sentence or short passage: read as one window where it fits.
+    Sentence,
+}
+
+/// Settings of a [`Classifier`].
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct ClassifierSettings {
+    /// How the model is run.
+    pub session: SessionSettings,
+    /// How windows become an answer.
+    pub decide: DecideSettings,
+}
+
+/// A loaded model and all that turns a narrative into an annotation with it.
+#[derive(Debug)]
+pub struct Classifier {
+    model: Model,
+    language: LanguageTest,
+    session: SessionThread,
+    decide: DecideSettings,
+}
+
+/// A narrative on its way to the model.
+enum Prepared {
+    /// The model need not be asked.
+    Unanswered(Annotation),
+    /// The model reads these.
+    Windows(Vec<EncodedWindow>),
+}
+
+impl Classifier {
+    /// Loads the graph and starts the model's thread.
+    pub fn start(model: Model, settings: ClassifierSettings) -> Result<Self, ClassifyError> {
+        // The test for English has a vocabulary of its own, so that it is the same whatever the model is.
+        let english = Model::built_in().map_err(ClassifyError::Model)?.tokenizer;
+        let language = LanguageTest::new(english).map_err(ClassifyError::Tokenize)?;
+        let session = SessionThread::start(&model, settings.session)?;
+        Ok(Self { model, language, session, decide: settings.decide })
+    }
+
+    /// The model.
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// Which model it is.
+    pub const fn version(&self) -> &ModelVersion {
+        &self.model.version
+    }
+
+    /// Ends when the model's thread has ended, which it does only by a fault: the process should end too.
+    pub async fn stopped(&self) {
+        self.session.stopped().await;
+    }
+
+    /// Annotates a report.
+    pub async fn annotate(&self, narrative: &Narrative) -> Result<Annotation, ClassifyError> {
+        match self.prepare(narrative, Unit::Document)? {
+            Prepared::Unanswered(annotation) => Ok(annotation),
+            Prepared::Windows(windows) => Ok(self.merge(narrative, &self.session.classify(windows).await?)),
+        }
+    }
+
+    /// Annotates a report or a passage, for callers outside an asynchronous runtime.
+    ///
+    /// # Panics
+    /// If called within one.
+    pub fn annotate_blocking(&self, narrative: &Narrative, unit: Unit) -> Result<Annotation, ClassifyError> {
+        match self.prepare(narrative, unit)? {
+            Prepared::Unanswered(annotation) => Ok(annotation),
+            Prepared::Windows(windows) => Ok(self.merge(narrative, &self.session.classify_blocking(windows)?)),
+        }
+    }
+
+    /// Like [`annotate_blocking`](Self::annotate_blocking), without the test for English: for measuring the model on
+    /// texts that are known to be English.
+    ///
+    /// # Panics
+    /// If called within an asynchronous runtime.
+    pub fn annotate_english_blocking(&self, narrative: &Narrative, unit: Unit) -> Result<Annotation, ClassifyError> {
+        let windows = self.windows(narrative, unit)?;
+        if windows.is_empty() {
+            return Ok(Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone()));
+        }
+        Ok(self.merge(narrative, &self.session.classify_blocking(windows)?))
+    }
+
+    fn prepare(&self, narrative: &Narrative, unit: Unit) -> Result<Prepared, ClassifyError> {
+        let windows = self.windows(narrative, unit)?;
+        let unanswered = |reason| Prepared::Unanswered(Annotation::unanswered(reason, narrative.coverage().clone()));
+        if windows.is_empty() {
+            return Ok(unanswered(NoAnswer::NothingReadable));
+        }
+        if !self.language.is_english(&focus_text(narrative, &windows)).map_err(ClassifyError::Tokenize)? {
+            return Ok(unanswered(NoAnswer::LanguageNotSupported));
+        }
+        Ok(Prepared::Windows(windows))
+    }
+
+    fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Vec<EncodedWindow>, ClassifyError> {
+        let limits =
+            WindowLimits { max_tokens: self.model.max_tokens, previous_sentences: self.model.previous_sentences };
+        let cut = match unit {
+            Unit::Document => windows::cut,
+            Unit::Sentence => windows::cut_whole,
+        };
+        cut(narrative, &self.model.tokenizer, limits).map_err(ClassifyError::Tokenize)
+    }
+
+    fn merge(&self, narrative: &Narrative, scores: &[WindowScores]) -> Annotation {
+        decide::decide(narrative, scores, &self.decide)
+    }
+}
+
+/// All that the windows are about, in order.
+fn focus_text(narrative: &Narrative, windows: &[EncodedWindow]) -> String {
+    let mut text = String::with_capacity(narrative.text().len());
+    for window in windows {
+        text.push_str(window.window.focus.of(narrative.text()));
+        text.push('\n');
+    }
+    text
+}

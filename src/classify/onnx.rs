@@ -1,0 +1,331 @@
+//! ONNX Runtime: finding its library, loading a graph, running a batch. The only file that names `ort`.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use ort::environment::Environment;
+use ort::session::{Session, SessionInputValue};
+use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+
+/// Why ONNX Runtime cannot be had, a graph cannot be loaded, or a batch cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum OnnxError {
+    /// No library was found that can be used.
+    #[error(
+        "no usable ONNX Runtime library (1.{minimum} or later); tried {}; `cargo xtask setup` brings one, or set \
+         ORT_DYLIB_PATH to one",
+        tried.join("; ")
+    )]
+    Library {
+        /// Each place with what was wrong there.
+        tried: Vec<String>,
+        /// The oldest minor version that will do.
+        minimum: u32,
+    },
+    /// ONNX Runtime gave an error.
+    #[error("{doing}")]
+    Runtime {
+        /// What we were doing.
+        doing: &'static str,
+        /// What it said.
+        #[source]
+        source: ort::Error,
+    },
+    /// The graph does not fit what we give it or want of it.
+    #[error("the ONNX graph does not fit: {0}")]
+    Graph(String),
+}
+
+impl OnnxError {
+    fn runtime<R>(doing: &'static str) -> impl FnOnce(ort::Error<R>) -> Self {
+        move |source| Self::Runtime { doing, source: ort::Error::new(source.message().to_owned()) }
+    }
+}
+
+/// Where a graph is.
+#[derive(Clone, Debug)]
+pub enum GraphSource {
+    /// In the executable.
+    Embedded(&'static [u8]),
+    /// In a file; weights in files beside it are found by ONNX Runtime.
+    File(PathBuf),
+}
+
+/// One head of the graph: the output's name, and how many classes it tells apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Name of the output, f32 of shape (batch, classes).
+    pub output: String,
+    /// Its width.
+    pub classes: usize,
+}
+
+/// The heads that are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heads {
+    /// Label logits.
+    pub label: Head,
+    /// Category logits.
+    pub category: Option<Head>,
+    /// Cancer logits.
+    pub cancer: Option<Head>,
+}
+
+/// Token ids of a batch, padded: `rows` times `columns` of them, row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    rows: usize,
+    columns: usize,
+    ids: Vec<i64>,
+    mask: Vec<i64>,
+}
+
+impl Batch {
+    /// The rows, each padded with `pad` to the longest; the mask is 1 where there is a token.
+    pub fn new(rows: &[&[u32]], pad: u32) -> Self {
+        let columns = rows.iter().map(|row| row.len()).max().unwrap_or(0);
+        let mut ids = Vec::with_capacity(rows.len() * columns);
+        let mut mask = Vec::with_capacity(rows.len() * columns);
+        for row in rows {
+            let padding = columns - row.len();
+            ids.extend(row.iter().map(|&id| i64::from(id)));
+            ids.extend(std::iter::repeat_n(i64::from(pad), padding));
+            mask.extend(std::iter::repeat_n(1, row.len()));
+            mask.extend(std::iter::repeat_n(0, padding));
+        }
+        Self { rows: rows.len(), columns, ids, mask }
+    }
+}
+
+/// What the graph says of a batch: for each row in order, its logits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Logits {
+    /// One vector per row, as wide as the label head.
+    pub label: Vec<Vec<f32>>,
+    /// One vector per row, as wide as the category head; none without that head.
+    pub category: Option<Vec<Vec<f32>>>,
+    /// One vector per row, as wide as the cancer head; none without that head.
+    pub cancer: Option<Vec<Vec<f32>>>,
+}
+
+/// A loaded graph.
+#[derive(Debug)]
+pub struct Graph {
+    session: Session,
+    heads: Heads,
+    inputs: Vec<Input>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Input {
+    Ids,
+    Mask,
+    Segments,
+}
+
+impl Input {
+    const ALL: [Self; 3] = [Self::Ids, Self::Mask, Self::Segments];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Ids => "input_ids",
+            Self::Mask => "attention_mask",
+            Self::Segments => "token_type_ids",
+        }
+    }
+
+    fn tensor(self, batch: &Batch) -> Result<Tensor<i64>, ort::Error> {
+        let data = match self {
+            Self::Ids => batch.ids.clone(),
+            Self::Mask => batch.mask.clone(),
+            // One text per row, so all of it is segment 0.
+            Self::Segments => vec![0; batch.ids.len()],
+        };
+        Tensor::from_array(([batch.rows, batch.columns], data))
+    }
+}
+
+impl Graph {
+    /// Loads the graph and checks that it takes token ids and gives the heads.
+    ///
+    /// `threads` is how many threads one operation of the graph may use.
+    pub fn load(source: &GraphSource, heads: Heads, threads: usize) -> Result<Self, OnnxError> {
+        let environment = environment()?;
+        let mut builder = Session::builder(&environment)
+            .map_err(OnnxError::runtime("preparing an ONNX Runtime session"))?
+            .with_intra_threads(threads)
+            .map_err(OnnxError::runtime("setting the threads of the ONNX Runtime session"))?
+            // Idle threads must not burn the processor: reports come now and then.
+            .with_intra_op_spinning(false)
+            .map_err(OnnxError::runtime("setting the threads of the ONNX Runtime session"))?;
+        let session = match source {
+            GraphSource::Embedded(bytes) => builder.commit_from_memory(bytes),
+            GraphSource::File(path) => builder.commit_from_file(path),
+        }
+        .map_err(OnnxError::runtime("reading the ONNX graph"))?;
+        let inputs = check_inputs(session.inputs())?;
+        for head in [Some(&heads.label), heads.category.as_ref(), heads.cancer.as_ref()].into_iter().flatten() {
+            check_head(session.outputs(), head)?;
+        }
+        Ok(Self { session, heads, inputs })
+    }
+
+    /// Runs one batch.
+    pub fn run(&mut self, batch: &Batch) -> Result<Logits, OnnxError> {
+        let mut inputs = Vec::with_capacity(self.inputs.len());
+        for input in &self.inputs {
+            let tensor = input.tensor(batch).map_err(OnnxError::runtime("giving a batch to ONNX Runtime"))?;
+            inputs.push((input.name(), SessionInputValue::from(tensor)));
+        }
+        let outputs = self.session.run(inputs).map_err(OnnxError::runtime("running the ONNX graph"))?;
+        let rows_of = |head: &Head| -> Result<Vec<Vec<f32>>, OnnxError> {
+            let (shape, values) = outputs[head.output.as_str()]
+                .try_extract_tensor::<f32>()
+                .map_err(OnnxError::runtime("taking the logits from ONNX Runtime"))?;
+            let wanted = [batch.rows, head.classes].map(|size| i64::try_from(size).unwrap_or(i64::MAX));
+            if **shape != wanted {
+                let (name, shape) = (&head.output, &**shape);
+                return Err(OnnxError::Graph(format!("output {name} has shape {shape:?} and not {wanted:?}")));
+            }
+            Ok(values.chunks_exact(head.classes).map(<[f32]>::to_vec).collect())
+        };
+        Ok(Logits {
+            label: rows_of(&self.heads.label)?,
+            category: self.heads.category.as_ref().map(rows_of).transpose()?,
+            cancer: self.heads.cancer.as_ref().map(rows_of).transpose()?,
+        })
+    }
+}
+
+fn check_inputs(inputs: &[Outlet]) -> Result<Vec<Input>, OnnxError> {
+    let known = |outlet: &Outlet| Input::ALL.into_iter().find(|input| input.name() == outlet.name());
+    let mut found = Vec::new();
+    for outlet in inputs {
+        let Some(input) = known(outlet) else {
+            return Err(OnnxError::Graph(format!("input {} is not one that we know how to fill", outlet.name())));
+        };
+        if element_type(outlet) != Some(TensorElementType::Int64) {
+            return Err(OnnxError::Graph(format!("input {} does not take int64", outlet.name())));
+        }
+        found.push(input);
+    }
+    for needed in [Input::Ids, Input::Mask] {
+        if !found.contains(&needed) {
+            return Err(OnnxError::Graph(format!("it has no input {}", needed.name())));
+        }
+    }
+    Ok(found)
+}
+
+fn check_head(outputs: &[Outlet], head: &Head) -> Result<(), OnnxError> {
+    let Some(outlet) = outputs.iter().find(|outlet| outlet.name() == head.output) else {
+        let names: Vec<&str> = outputs.iter().map(Outlet::name).collect();
+        return Err(OnnxError::Graph(format!("it has no output {} (it has {})", head.output, names.join(", "))));
+    };
+    let ValueType::Tensor { ty: TensorElementType::Float32, shape, .. } = outlet.dtype() else {
+        return Err(OnnxError::Graph(format!("output {} does not give float32", head.output)));
+    };
+    // A size of -1 is not fixed by the graph; `run` checks it.
+    let classes = i64::try_from(head.classes).unwrap_or(i64::MAX);
+    match **shape {
+        [_, width] if width == classes || width < 0 => Ok(()),
+        [_, width] => Err(OnnxError::Graph(format!(
+            "output {} tells {width} classes apart, the model's settings name {classes}",
+            head.output
+        ))),
+        _ => Err(OnnxError::Graph(format!("output {} is not of shape (batch, classes)", head.output))),
+    }
+}
+
+fn element_type(outlet: &Outlet) -> Option<TensorElementType> {
+    match outlet.dtype() {
+        ValueType::Tensor { ty, .. } => Some(*ty),
+        _ => None,
+    }
+}
+
+/// The process's one environment: ONNX Runtime allows no second one, also not after the first has gone.
+static ENVIRONMENT: Mutex<Option<Environment>> = Mutex::new(None);
+
+fn environment() -> Result<Environment, OnnxError> {
+    let mut shared = ENVIRONMENT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(environment) = &*shared {
+        return Ok(environment.clone());
+    }
+    let environment = load_library(&library_paths()?)?
+        .with_name("responsum")
+        .with_telemetry(false)
+        .build()
+        .map_err(OnnxError::runtime("starting ONNX Runtime"))?;
+    *shared = Some(environment.clone());
+    Ok(environment)
+}
+
+fn load_library(candidates: &[PathBuf]) -> Result<ort::environment::EnvironmentBuilder, OnnxError> {
+    let mut tried = Vec::new();
+    for path in candidates {
+        if path.is_absolute() && !path.is_file() {
+            tried.push(format!("{} (not there)", path.display()));
+            continue;
+        }
+        match ort::init_from(path) {
+            Ok(builder) => return Ok(builder),
+            Err(ort::LoadDynamicError::Dlopen { .. }) => {
+                tried.push(format!("{} (cannot be loaded)", path.display()));
+            }
+            Err(ort::LoadDynamicError::BadVersion { version_str, .. }) => {
+                tried.push(format!("{} (version {version_str}: too old)", path.display()));
+            }
+            Err(_) => tried.push(format!("{} (not ONNX Runtime)", path.display())),
+        }
+    }
+    Err(OnnxError::Library { tried, minimum: ort::MINOR_VERSION })
+}
+
+/// Places to look for the library, in order. Never the working directory: who can write there could run code as us.
+fn library_paths() -> Result<Vec<PathBuf>, OnnxError> {
+    if let Some(named) = std::env::var_os("ORT_DYLIB_PATH").filter(|named| !named.is_empty()) {
+        let path = PathBuf::from(named);
+        if path.is_absolute() {
+            return Ok(vec![path]);
+        }
+        let tried = vec![format!("ORT_DYLIB_PATH={} (must be an absolute path)", path.display())];
+        return Err(OnnxError::Library { tried, minimum: ort::MINOR_VERSION });
+    }
+    let name = if cfg!(target_os = "macos") { "libonnxruntime.dylib" } else { "libonnxruntime.so" };
+    let mut paths = Vec::new();
+    if let Some(folder) = std::env::current_exe().ok().as_deref().and_then(Path::parent) {
+        paths.push(folder.join(name));
+    }
+    // Set up by `cargo xtask setup`.
+    paths.push(Path::new(env!("CARGO_MANIFEST_DIR")).join(".runtime/onnxruntime").join(name));
+    // Without a folder, the system's loader looks where it looks for every library.
+    paths.push(PathBuf::from(name));
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_padded_to_its_longest_row() {
+        let batch = Batch::new(&[&[5, 6, 7], &[8]], 9);
+        assert_eq!((batch.rows, batch.columns), (2, 3));
+        assert_eq!(batch.ids, [5, 6, 7, 8, 9, 9]);
+        assert_eq!(batch.mask, [1, 1, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn a_library_that_is_nowhere_is_reported_with_every_place_and_the_remedy() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let junk = folder.path().join("libonnxruntime.so");
+        std::fs::write(&junk, "not a library").expect("a file");
+        let missing = folder.path().join("missing.so");
+        let error = load_library(&[missing.clone(), junk.clone()]).err().expect("no library").to_string();
+        for part in [missing.to_str(), junk.to_str(), Some("not there"), Some("cannot be loaded")] {
+            assert!(error.contains(part.expect("a path in UTF-8")), "{error}");
+        }
+        assert!(error.contains("cargo xtask setup") && error.contains("ORT_DYLIB_PATH"), "{error}");
+    }
+}

@@ -1,0 +1,271 @@
+//! What the model reads at once: one window for each sentence, with the sentences before it as context.
+
+use super::tokenize::{TokenizeError, Tokenizer};
+use crate::domain::annotation::Window;
+use crate::domain::narrative::{Narrative, SectionKind, Span};
+
+/// A window and its tokens: from here on the text is not needed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EncodedWindow {
+    /// Where it is.
+    pub window: Window,
+    /// What the model reads, special tokens included.
+    pub ids: Vec<u32>,
+}
+
+/// How a narrative is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WindowLimits {
+    /// Tokens per window, special tokens included.
+    pub max_tokens: usize,
+    /// Sentences of the same section that are read before the one at issue.
+    pub previous_sentences: usize,
+}
+
+/// Whether sections of this kind are read. The others hold nothing about the patient's course; the coverage has them.
+pub const fn is_read(kind: SectionKind) -> bool {
+    !matches!(kind, SectionKind::Hidden | SectionKind::Header | SectionKind::Footer | SectionKind::Signature)
+}
+
+/// Cuts a narrative into windows, in reading order.
+///
+/// Every letter and digit of the sections that are [read](is_read) is in the focus of exactly one window. A window
+/// never exceeds the limit: context is dropped first, then a sentence that is too long is cut between words.
+pub fn cut(
+    narrative: &Narrative,
+    tokenizer: &Tokenizer,
+    limits: WindowLimits,
+) -> Result<Vec<EncodedWindow>, TokenizeError> {
+    let cutter = Cutter { text: narrative.text(), tokenizer, limits };
+    let mut windows = Vec::new();
+    for (section, foci) in foci(narrative).iter().enumerate() {
+        if is_read(narrative.sections()[section].kind) {
+            cutter.section(foci, section, &mut windows)?;
+        }
+    }
+    Ok(windows)
+}
+
+/// The whole text as one window, or as few as the limit allows.
+pub fn cut_whole(
+    narrative: &Narrative,
+    tokenizer: &Tokenizer,
+    limits: WindowLimits,
+) -> Result<Vec<EncodedWindow>, TokenizeError> {
+    let text = narrative.text();
+    let mut windows = Vec::new();
+    if let Some(focus) = trimmed(text, 0, text.len()) {
+        Cutter { text, tokenizer, limits }.focus(focus, 0, &mut windows)?;
+    }
+    Ok(windows)
+}
+
+/// For each section, the spans that windows are about: its sentences, each with what stands before it and is no
+/// sentence (its heading), so that nothing is left out.
+fn foci(narrative: &Narrative) -> Vec<Vec<Span>> {
+    let text = narrative.text();
+    let mut read_to: Vec<usize> = narrative.sections().iter().map(|section| section.span.start()).collect();
+    let mut foci = vec![Vec::new(); read_to.len()];
+    for sentence in narrative.sentences() {
+        let (section, span) = (sentence.section, sentence.span);
+        foci[section].push(trimmed(text, read_to[section], span.start()).map_or(span, |before| before.join(span)));
+        read_to[section] = span.end();
+    }
+    for (section, foci) in foci.iter_mut().enumerate() {
+        if let Some(rest) = trimmed(text, read_to[section], narrative.sections()[section].span.end()) {
+            match foci.last_mut() {
+                Some(last) => *last = last.join(rest),
+                None => foci.push(rest),
+            }
+        }
+    }
+    foci
+}
+
+/// The range without what is neither letter nor digit at its ends; nothing if that is all.
+fn trimmed(text: &str, start: usize, end: usize) -> Option<Span> {
+    let part = text.get(start..end)?;
+    let first = part.find(char::is_alphanumeric)?;
+    let (last, character) = part.char_indices().rfind(|(_, character)| character.is_alphanumeric())?;
+    Span::new(text, start + first, start + last + character.len_utf8())
+}
+
+struct Cutter<'a> {
+    text: &'a str,
+    tokenizer: &'a Tokenizer,
+    limits: WindowLimits,
+}
+
+impl Cutter<'_> {
+    fn section(&self, foci: &[Span], section: usize, windows: &mut Vec<EncodedWindow>) -> Result<(), TokenizeError> {
+        for (index, &focus) in foci.iter().enumerate() {
+            let furthest = index.saturating_sub(self.limits.previous_sentences);
+            let mut fitting = None;
+            for first in furthest..index {
+                let read = foci[first].join(focus);
+                fitting = self.fitting(read)?.map(|ids| (read, ids));
+                if fitting.is_some() {
+                    break;
+                }
+            }
+            match fitting {
+                Some((read, ids)) => windows.push(EncodedWindow { window: Window { read, focus, section }, ids }),
+                None => self.focus(focus, section, windows)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A focus without context, cut in halves until each part fits.
+    fn focus(&self, focus: Span, section: usize, windows: &mut Vec<EncodedWindow>) -> Result<(), TokenizeError> {
+        if let Some(ids) = self.fitting(focus)? {
+            windows.push(EncodedWindow { window: Window { read: focus, focus, section }, ids });
+            return Ok(());
+        }
+        let Some(middle) = middle(focus.of(self.text)) else {
+            // One character whose tokens do not fit: there is nothing left to cut, and nothing that could be read.
+            return Err(TokenizeError::Encode);
+        };
+        for (start, end) in [(focus.start(), focus.start() + middle), (focus.start() + middle, focus.end())] {
+            if let Some(part) = trimmed(self.text, start, end) {
+                self.focus(part, section, windows)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn fitting(&self, span: Span) -> Result<Option<Vec<u32>>, TokenizeError> {
+        let ids = self.tokenizer.encode(span.of(self.text))?;
+        Ok((ids.len() <= self.limits.max_tokens).then_some(ids))
+    }
+}
+
+/// The place nearest to the middle where white space stands, else the middle character's start; none for a text of
+/// one character.
+fn middle(text: &str) -> Option<usize> {
+    let half = text.len() / 2;
+    let nearest = |places: &mut dyn Iterator<Item = usize>| places.min_by_key(|place| place.abs_diff(half));
+    let mut blanks = text.char_indices().filter(|(_, character)| character.is_whitespace()).map(|(place, _)| place);
+    nearest(&mut blanks)
+        .or_else(|| nearest(&mut text.char_indices().map(|(place, _)| place).skip(1)))
+        .filter(|&place| place > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::classify::testing::{narrative, tiny_model};
+    use crate::domain::narrative::{Coverage, Section, Sentence};
+
+    const LIMITS: WindowLimits = WindowLimits { max_tokens: 16, previous_sentences: 1 };
+
+    fn read(narrative: &Narrative, limits: WindowLimits) -> Vec<(String, String)> {
+        let windows = cut(narrative, &tiny_model().tokenizer, limits).expect("windows");
+        let text = narrative.text();
+        windows.iter().map(|cut| (cut.window.read.of(text).into(), cut.window.focus.of(text).into())).collect()
+    }
+
+    #[test]
+    fn each_sentence_is_read_with_the_one_before_it_in_its_section() {
+        let report = narrative(&[
+            (SectionKind::Findings, Some("FINDINGS"), &["Liver mass.", "Larger."]),
+            (SectionKind::Impression, Some("IMPRESSION"), &["Progression."]),
+        ]);
+        assert_eq!(read(&report, LIMITS), [
+            ("FINDINGS: Liver mass.".into(), "FINDINGS: Liver mass.".into()),
+            ("FINDINGS: Liver mass. Larger.".into(), "Larger.".into()),
+            ("IMPRESSION: Progression.".into(), "IMPRESSION: Progression.".into()),
+        ]);
+    }
+
+    #[test]
+    fn context_that_does_not_fit_is_dropped_before_anything_is_cut() {
+        let long = "the mass in the liver is larger with progression on treatment after scan";
+        let report = narrative(&[(SectionKind::Other, None, &[long, "No response."])]);
+        let windows = read(&report, LIMITS);
+        assert_eq!(windows[1], ("No response.".into(), "No response.".into()));
+    }
+
+    #[test]
+    fn a_sentence_that_is_too_long_is_cut_between_words() {
+        let long = "mass ".repeat(40);
+        let report = narrative(&[(SectionKind::Other, None, &[long.trim()])]);
+        let windows = read(&report, LIMITS);
+        assert!(windows.len() > 2);
+        assert!(windows.iter().all(|(_, focus)| focus.split(' ').all(|word| word == "mass")), "{windows:?}");
+    }
+
+    #[test]
+    fn a_heading_without_sentences_is_read() {
+        let report = narrative(&[(SectionKind::Other, Some("STABLE ON TREATMENT"), &[])]);
+        assert_eq!(read(&report, LIMITS)[0].1, "STABLE ON TREATMENT");
+    }
+
+    #[test]
+    fn a_short_text_is_read_as_one_window() {
+        let model = tiny_model();
+        let report = narrative(&[(SectionKind::Other, None, &["Liver mass.", "Larger."])]);
+        let windows = cut_whole(&report, &model.tokenizer, LIMITS).expect("windows");
+        assert_eq!(windows.len(), 1);
+        assert_eq!(windows[0].window.focus.of(report.text()), "Liver mass. Larger");
+    }
+
+    fn any_kind() -> impl Strategy<Value = SectionKind> {
+        prop::sample::select(vec![
+            SectionKind::Impression,
+            SectionKind::Findings,
+            SectionKind::Hidden,
+            SectionKind::Signature,
+            SectionKind::Other,
+        ])
+    }
+
+    /// Sections of sentences with any characters, words longer than a window among them.
+    fn any_narrative() -> impl Strategy<Value = Narrative> {
+        let sentence = prop_oneof![4 => "[ a-zé√0-9.,\u{4e00}-\u{4e05}]{0,60}", 1 => "[a-z0-9]{150,260}"];
+        let section = (any_kind(), proptest::option::of("[A-Z0-9]{1,8}"), prop::collection::vec(sentence, 0..6));
+        prop::collection::vec(section, 0..4).prop_map(|parts| assemble(&parts))
+    }
+
+    fn assemble(parts: &[(SectionKind, Option<String>, Vec<String>)]) -> Narrative {
+        let (mut text, mut places) = (String::new(), Vec::new());
+        for (section, (kind, title, sentences)) in parts.iter().enumerate() {
+            let start = text.len();
+            text.extend(title.as_ref().map(|title| format!("{title}: ")));
+            let mut spans = Vec::new();
+            for sentence in sentences {
+                let from = text.len();
+                text.push_str(sentence);
+                spans.push((from, text.len(), section));
+                text.push(' ');
+            }
+            places.push((*kind, start, text.len(), spans));
+        }
+        let span = |start, end| Span::new(&text, start, end).expect("a span");
+        let sections = places.iter().map(|&(kind, start, end, _)| Section { kind, title: None, span: span(start, end) });
+        let sentences = places.iter().flat_map(|(.., spans)| spans);
+        let sentences = sentences.map(|&(start, end, section)| Sentence { span: span(start, end), section });
+        Narrative::new(text.clone(), sections.collect(), sentences.collect(), Coverage::default())
+    }
+
+    proptest! {
+        #[test]
+        fn every_letter_and_digit_that_is_read_is_in_the_focus_of_exactly_one_window(report in any_narrative()) {
+            let windows = cut(&report, &tiny_model().tokenizer, LIMITS).expect("windows");
+            for (place, character) in report.text().char_indices().filter(|(_, c)| c.is_alphanumeric()) {
+                let section = report.sections().iter().find(|s| s.span.start() <= place && place < s.span.end());
+                let wanted = usize::from(section.is_some_and(|section| is_read(section.kind)));
+                let within = |focus: Span| focus.start() <= place && place + character.len_utf8() <= focus.end();
+                let found = windows.iter().filter(|cut| within(cut.window.focus)).count();
+                prop_assert_eq!(found, wanted, "{} at {}", character, place);
+            }
+            for cut in &windows {
+                prop_assert!(cut.ids.len() <= LIMITS.max_tokens);
+                prop_assert!(cut.window.read.contains(cut.window.focus));
+            }
+            prop_assert!(windows.windows(2).all(|pair| pair[0].window.focus.end() <= pair[1].window.focus.start()));
+        }
+    }
+}

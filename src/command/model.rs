@@ -1,0 +1,191 @@
+//! `responsum model`: what a model is, and what it makes of a text before anything is merged.
+
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::annotate::ModelJson;
+use super::texts::{CommandError, ModelArgs, next_line, write_line};
+use crate::classify::ClassifyError;
+use crate::classify::model::Model;
+use crate::classify::scores::softmax;
+use crate::classify::session::SessionThread;
+
+/// Look into a model
+#[derive(Clone, Debug, clap::Args)]
+pub struct ModelCommandArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelCommand,
+}
+
+/// What `responsum model` does.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum ModelCommand {
+    /// Say what a model is: layout, labels, vocabulary, limits, hash
+    #[command(after_help = "\
+Examples:
+  responsum model inspect            # the built-in model
+  responsum model inspect ./my-model --json")]
+    Inspect {
+        /// Folder of the model [default: the built-in one]
+        #[arg(value_name = "PATH")]
+        path: Option<PathBuf>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give the model's raw answer to each text: token ids, logits, scores, label
+    #[command(after_help = "\
+Each line of the standard input is {\"text\"} or a JSON string; each line of the output belongs to it. Logits and
+scores are in the order of the model's own labels. A text beyond the model's limit is cut here, which `truncated` says;
+`annotate` reads all of it.
+
+Examples:
+  responsum model score ./my-model < texts.jsonl
+  echo '\"No new lesions after six cycles.\"' | responsum model score")]
+    Score {
+        /// Folder of the model [default: the built-in one]
+        #[arg(value_name = "PATH")]
+        path: Option<PathBuf>,
+    },
+}
+
+#[derive(Serialize)]
+struct Inspection<'a> {
+    layout: &'static str,
+    #[serde(flatten)]
+    model: ModelJson,
+    labels: Vec<LabelJson<'a>>,
+    categories: Vec<&'static str>,
+    tells_cancer: bool,
+    vocabulary: Option<usize>,
+    max_tokens: usize,
+    previous_sentences: usize,
+    temperature: f32,
+}
+
+#[derive(Serialize)]
+struct LabelJson<'a> {
+    name: &'a str,
+    mapped: &'static str,
+}
+
+/// Writes what the model is.
+pub fn inspect(model: &Model, json: bool, mut output: impl Write) -> Result<(), CommandError> {
+    let inspection = Inspection {
+        layout: model.layout.name(),
+        model: ModelJson::from(&model.version),
+        labels: model.labels.iter().map(|own| LabelJson { name: &own.name, mapped: own.label.code() }).collect(),
+        categories: model.categories.iter().map(|category| category.code()).collect(),
+        tells_cancer: model.tells_cancer(),
+        vocabulary: model.vocabulary,
+        max_tokens: model.max_tokens,
+        previous_sentences: model.previous_sentences,
+        temperature: model.temperature,
+    };
+    if json {
+        return write_line(&mut output, &inspection);
+    }
+    inspection.write(model, output).map_err(CommandError::Write)
+}
+
+impl Inspection<'_> {
+    fn write(&self, model: &Model, mut output: impl Write) -> std::io::Result<()> {
+        let labels: Vec<String> = self.labels.iter().map(|own| format!("{} = {}", own.name, own.mapped)).collect();
+        let categories = if self.categories.is_empty() { "none".to_owned() } else { self.categories.join(", ") };
+        let vocabulary = self.vocabulary.map_or_else(|| "not said".to_owned(), |entries| format!("{entries} entries"));
+        writeln!(output, "{:<12} {} {}", "model", model.version.id, model.version.version)?;
+        writeln!(output, "{:<12} {}", "layout", self.layout)?;
+        writeln!(output, "{:<12} {}", "sha256", model.version.sha256.hex())?;
+        writeln!(output, "{:<12} {}", "labels", labels.join(", "))?;
+        writeln!(output, "{:<12} {categories}", "categories")?;
+        writeln!(output, "{:<12} {}", "cancer", if self.tells_cancer { "yes" } else { "no" })?;
+        writeln!(output, "{:<12} {vocabulary}", "vocabulary")?;
+        writeln!(output, "{:<12} {} tokens", "window", self.max_tokens)?;
+        writeln!(output, "{:<12} {} sentences", "context", self.previous_sentences)?;
+        writeln!(output, "{:<12} {}", "temperature", self.temperature)
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum TextRow {
+    Bare(String),
+    Row {
+        #[serde(default)]
+        id: Value,
+        text: String,
+    },
+}
+
+#[derive(Serialize)]
+struct Scored<'a> {
+    #[serde(skip_serializing_if = "Value::is_null")]
+    id: Value,
+    input_ids: Vec<u32>,
+    logits: Vec<f32>,
+    scores: Vec<f32>,
+    label: &'a str,
+    mapped_label: &'static str,
+    truncated: bool,
+    pieces_total: usize,
+}
+
+/// Writes the model's raw answer to every row of the input.
+pub fn score(
+    model: &Model,
+    settings: &ModelArgs,
+    mut input: impl BufRead,
+    mut output: impl Write,
+) -> Result<(), CommandError> {
+    let session = SessionThread::start(model, settings.session_settings()).map_err(CommandError::Classify)?;
+    let (mut line, mut buffer) = (0, Vec::new());
+    while let Some(row) = next_line(&mut input, &mut buffer, &mut line)? {
+        let fault = "neither an object with `text` nor a string";
+        let row = serde_json::from_slice(row).map_err(|_| CommandError::Row { line, fault })?;
+        let (id, text) = match row {
+            TextRow::Bare(text) => (Value::Null, text),
+            TextRow::Row { id, text } => (id, text),
+        };
+        let scored = score_text(model, &session, id, &text).map_err(CommandError::Classify)?;
+        write_line(&mut output, &scored)?;
+    }
+    Ok(())
+}
+
+fn score_text<'a>(
+    model: &'a Model,
+    session: &SessionThread,
+    id: Value,
+    text: &str,
+) -> Result<Scored<'a>, ClassifyError> {
+    let pieces_total = model.tokenizer.pieces(text).map_err(ClassifyError::Tokenize)?.len();
+    let whole = model.tokenizer.encode(text).map_err(ClassifyError::Tokenize)?;
+    let truncated = whole.len() > model.max_tokens;
+    let input_ids = if truncated { truncate(whole, model.max_tokens) } else { whole };
+    let logits = session.logits_blocking(input_ids.clone())?;
+    let scores = softmax(&logits, model.temperature);
+    let best = (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
+    let label = &model.labels[best];
+    Ok(Scored {
+        id,
+        input_ids,
+        logits,
+        scores,
+        label: &label.name,
+        mapped_label: label.label.code(),
+        truncated,
+        pieces_total,
+    })
+}
+
+/// The first tokens, with the special token that ends a text.
+fn truncate(mut ids: Vec<u32>, max_tokens: usize) -> Vec<u32> {
+    let end = ids.pop();
+    ids.truncate(max_tokens.saturating_sub(1));
+    ids.extend(end);
+    ids
+}

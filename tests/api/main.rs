@@ -1,0 +1,12 @@
+//! Tests through the front door: the real executable, its own real Postgres database, the real model.
+
+mod access;
+mod bad_input;
+mod bundles;
+mod command_line;
+mod harness;
+mod lifecycle;
+mod privacy;
+mod reports;
+mod search;
+mod versions;

@@ -1,0 +1,216 @@
+//! One report in, one answer out.
+
+use serde_json::{Value, json};
+
+use crate::harness::{FHIR, NOT_RESPONDED, NOT_STATED, RESPONDED, Service, attachment, note, report, with_id};
+
+#[test]
+fn a_report_that_states_a_response_gets_one_preliminary_observation_with_its_evidence() {
+    let service = Service::start();
+    let id = service.accepted(&report(RESPONDED));
+    service.settle();
+    let observation = service.observation(&format!("DiagnosticReport/{id}"));
+    assert_eq!(observation["status"], "preliminary");
+    assert_eq!(observation["valueCodeableConcept"]["coding"][0]["code"], "responded");
+    assert_eq!(observation["meta"]["security"][0]["code"], "AIAST");
+    assert_eq!(observation["meta"]["source"], format!("{}/fhir/DiagnosticReport/{id}", service.base));
+    assert_eq!(observation["subject"]["reference"], format!("{}/fhir/Patient/p1", service.base));
+    assert_eq!(observation["effectiveDateTime"], "2026-03-01T10:00:00+01:00");
+    assert!(observation.get("derivedFrom").is_none(), "R4 allows no DiagnosticReport there");
+    assert_eq!(quoted(&service, &observation), RESPONDED);
+}
+
+#[test]
+fn every_shape_of_a_report_is_read() {
+    let service = Service::start();
+    let html = format!("<html><body><h1>CT</h1><p>{RESPONDED}</p></body></html>");
+    let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>{RESPONDED}</p></div>");
+    let with = |member: &str, value: Value| {
+        let mut report = json!({"resourceType": "DiagnosticReport", "status": "final"});
+        report[member] = value;
+        report
+    };
+    let latin1 = b"Th\xe9rapie: marked decrease in the size of the liver metastases after four cycles of FOLFOX.";
+    for shape in [
+        with("presentedForm", json!([attachment("text/html", html.as_bytes())])),
+        with("presentedForm", json!([attachment("application/xhtml+xml; charset=utf-8", div.as_bytes())])),
+        with("presentedForm", json!([attachment("text/plain; charset=iso-8859-1", latin1)])),
+        with("conclusion", json!(RESPONDED)),
+        with("text", json!({"status": "generated", "div": div})),
+        note(RESPONDED),
+    ] {
+        let id = service.accepted(&shape);
+        service.settle();
+        let kind = shape["resourceType"].as_str().expect("a type");
+        let observation = service.observation(&format!("{kind}/{id}"));
+        assert_eq!(observation["valueCodeableConcept"]["coding"][0]["code"], "responded", "{shape}");
+        assert!(quoted(&service, &observation).contains("decrease in the size"), "{shape}");
+        assert_eq!(observation.get("derivedFrom").is_some(), kind == "DocumentReference", "{shape}");
+    }
+}
+
+#[test]
+fn a_report_that_states_nothing_gets_an_annotation_and_no_observation() {
+    let service = Service::start();
+    let id = service.accepted(&report(NOT_STATED));
+    service.settle();
+    assert!(service.observations(&format!("DiagnosticReport/{id}")).is_empty());
+    let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();
+    assert_eq!((&annotation["state"], &annotation["label"]), (&json!("annotated"), &json!("not-stated")));
+    assert_eq!(annotation["coverage"]["read"][0]["origin"], "DiagnosticReport.presentedForm[0]");
+}
+
+#[test]
+fn what_cannot_be_read_is_seen_on_the_result_with_its_reason() {
+    let service = Service::start();
+    let mut unreadable = report("");
+    unreadable["presentedForm"] = json!([
+        {"contentType": "text/plain", "data": "this is not base64!"},
+        attachment("text/plain", b"%PDF-1.7 binary"),
+        {"contentType": "application/pdf", "url": "Binary/1"},
+        {},
+    ]);
+    let id = service.accepted(&unreadable);
+    service.settle();
+    let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();
+    assert_eq!((&annotation["label"], &annotation["noAnswer"]), (&json!("not-stated"), &json!("nothing-readable")));
+    let unread = annotation["coverage"]["unread"].as_array().expect("a list");
+    let reasons: Vec<_> = unread.iter().map(|u| u["reason"].as_str().expect("a reason")).collect();
+    assert_eq!(reasons[0], "malformed", "{unread:#?}");
+    assert_eq!(reasons[2..], ["not-fetched", "empty"], "{unread:#?}");
+    assert!(unread[1]["detail"].as_str().expect("a detail").contains("PDF"), "{unread:#?}");
+}
+
+#[test]
+fn of_two_renditions_one_is_read_and_the_other_is_told() {
+    let service = Service::start();
+    let mut twice = report(RESPONDED);
+    let html = format!("<p>{NOT_RESPONDED}</p>");
+    twice["presentedForm"] =
+        json!([attachment("text/html", html.as_bytes()), attachment("text/plain", RESPONDED.as_bytes())]);
+    let id = service.accepted(&twice);
+    service.settle();
+    let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();
+    assert_eq!(annotation["label"], "responded");
+    assert_eq!(annotation["coverage"]["read"][0]["origin"], "DiagnosticReport.presentedForm[1]");
+    assert_eq!(annotation["coverage"]["unread"][0]["reason"], "other-rendition-chosen");
+}
+
+#[test]
+fn a_report_in_another_language_is_not_guessed_at() {
+    let service = Service::start();
+    let german = "Die Computertomographie des Thorax zeigt nach vier Zyklen Chemotherapie eine deutliche \
+        Größenabnahme der bekannten Lebermetastasen. Kein Nachweis neuer Läsionen. Keine vergrößerten Lymphknoten.";
+    let id = service.accepted(&report(german));
+    service.settle();
+    let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();
+    assert_eq!(annotation["noAnswer"], "language-not-supported", "{annotation}");
+}
+
+#[test]
+fn an_observation_has_a_provenance_a_device_and_a_history() {
+    let service = Service::start();
+    let id = service.accepted(&note(NOT_RESPONDED));
+    service.settle();
+    let observation = service.observation(&format!("DocumentReference/{id}"));
+    let own_id = observation["id"].as_str().expect("an id");
+    let found = service.get(&format!("/fhir/Provenance?target=Observation/{own_id}")).expect(200).json();
+    let provenance = &found["entry"][0]["resource"];
+    assert_eq!(
+        provenance["target"][0]["reference"],
+        format!("{}/fhir/Observation/{own_id}/_history/1", service.base)
+    );
+    assert_eq!(
+        provenance["entity"][0]["what"]["reference"],
+        format!("{}/fhir/DocumentReference/{id}/_history/1", service.base)
+    );
+    let again = service.get(&format!("/fhir/Provenance/{}", provenance["id"].as_str().expect("an id"))).expect(200);
+    assert_eq!(&again.json(), provenance);
+    let device = observation["device"]["reference"].as_str().expect("a reference");
+    let path = device.strip_prefix(&service.base).expect("our own Device");
+    assert_eq!(service.get(path).expect(200).json()["resourceType"], "Device");
+    let history = service.get(&format!("/fhir/Observation/{own_id}/_history")).expect(200).json();
+    assert_eq!((&history["type"], &history["total"]), (&json!("history"), &json!(1)));
+}
+
+#[test]
+fn a_report_is_served_as_it_came_but_for_id_and_meta() {
+    let service = Service::start();
+    let received = b"\xEF\xBB\xBF{ \"resourceType\" : \"DiagnosticReport\",\n \"status\":\"final\", \"x\": 1.00,\"conclusion\":\"\\u0041\" }";
+    let created = service.send("POST", "/fhir/DiagnosticReport", &[FHIR], Some(received)).expect(201);
+    let id = created.json()["id"].as_str().expect("an id").to_owned();
+    let path = format!("/fhir/DiagnosticReport/{id}");
+    assert_eq!(created.header("location"), format!("{}{path}/_history/1", service.base));
+    assert_eq!(created.header("etag"), "W/\"1\"");
+    let served = service.get(&path).expect(200);
+    assert!(served.body.contains("\"resourceType\" : \"DiagnosticReport\",\n"), "{}", served.body);
+    assert!(served.body.contains("\"x\": 1.00,\"conclusion\":\"\\u0041\" }"), "{}", served.body);
+    assert_eq!(served.json()["meta"]["versionId"], "1");
+    let bytes = service.get(&format!("{path}/$received")).expect(200);
+    assert_eq!(bytes.body.as_bytes(), received);
+    assert_eq!(bytes.header("x-content-sha256"), responsum::digest::sha256(received).hex());
+    service.settle();
+}
+
+#[test]
+fn a_client_gets_back_what_it_prefers() {
+    let service = Service::start();
+    let body = report(NOT_STATED).to_string();
+    for (prefer, resource_type) in [
+        ("return=minimal", None),
+        ("return=representation", Some("DiagnosticReport")),
+        ("return=OperationOutcome", Some("OperationOutcome")),
+    ] {
+        let headers = [FHIR, ("prefer", prefer)];
+        let answer = service.send("POST", "/fhir/DiagnosticReport", &headers, Some(body.as_bytes())).expect(201);
+        assert!(answer.header("location").contains("/fhir/DiagnosticReport/"), "{prefer}");
+        match resource_type {
+            None => assert_eq!(answer.body, ""),
+            Some(name) => assert_eq!(answer.json()["resourceType"], name),
+        }
+    }
+    service.settle();
+}
+
+#[test]
+fn annotate_answers_at_once_and_stores_nothing() {
+    let service = Service::start();
+    let bundle = service.post("/fhir/DiagnosticReport/$annotate", &with_id(report(RESPONDED), "r1")).expect(200).json();
+    let types: Vec<_> = bundle["entry"]
+        .as_array()
+        .expect("entries")
+        .iter()
+        .map(|entry| entry["resource"]["resourceType"].as_str().expect("a type"))
+        .collect();
+    assert_eq!(types, ["Observation", "Device", "Binary", "OperationOutcome"]);
+    assert_eq!(bundle["entry"][0]["resource"]["valueCodeableConcept"]["coding"][0]["code"], "responded");
+    let silent = service.post("/fhir/DocumentReference/$annotate", &note(NOT_STATED)).expect(200).json();
+    assert_eq!(silent["entry"][0]["resource"]["resourceType"], "OperationOutcome");
+    assert_eq!(service.database.count("SELECT count(*) FROM documents"), 0);
+    assert_eq!(service.database.count("SELECT count(*) FROM narratives"), 0);
+}
+
+#[test]
+fn metadata_says_what_the_server_does() {
+    let service = Service::start();
+    let statement = service.get("/fhir/metadata").expect(200).json();
+    assert_eq!((&statement["resourceType"], &statement["fhirVersion"]), (&json!("CapabilityStatement"), &json!("4.0.1")));
+    let types: Vec<_> = statement["rest"][0]["resource"]
+        .as_array()
+        .expect("resources")
+        .iter()
+        .map(|resource| resource["type"].as_str().expect("a type"))
+        .collect();
+    assert_eq!(types, ["DiagnosticReport", "DocumentReference", "Observation", "Provenance", "Device", "Binary"]);
+}
+
+/// What the Observation's first evidence span quotes from the narrative that we serve.
+fn quoted(service: &Service, observation: &Value) -> String {
+    let parts = observation["valueCodeableConcept"]["extension"][0]["extension"].as_array().expect("evidence");
+    let part = |url: &str| parts.iter().find(|part| part["url"] == url).expect("a part").clone();
+    let reference = part("reference")["valueReference"]["reference"].as_str().expect("a reference").to_owned();
+    let count = |url: &str| usize::try_from(part(url)["valueInteger"].as_u64().expect("a number")).expect("small");
+    let path = reference.strip_prefix(&service.base).expect("our own Binary").to_owned();
+    let text = service.get(&path).expect(200).body;
+    text.chars().skip(count("offset")).take(count("length")).collect()
+}

@@ -1,0 +1,83 @@
+"""Measures of scores against labels, with bootstrap intervals."""
+
+import numpy
+
+from model import LABELS
+
+BOOTSTRAP_ROUNDS = 2000
+CALIBRATION_BINS = 15
+
+
+def softmax(logits, temperature=1.0):
+    shifted = logits / temperature
+    shifted = numpy.exp(shifted - shifted.max(-1, keepdims=True))
+    return shifted / shifted.sum(-1, keepdims=True)
+
+
+def macro_f1(truth, predicted):
+    """The mean over the classes that occur in the labels or the answers."""
+    values = []
+    for name in range(len(LABELS)):
+        hit = numpy.sum((truth == name) & (predicted == name))
+        seen = numpy.sum(truth == name) + numpy.sum(predicted == name)
+        if seen:
+            values.append(2 * hit / seen)
+    return float(numpy.mean(values))
+
+
+def auroc(truth, scores):
+    """One class against the rest, averaged over the classes."""
+    values = []
+    for name in range(len(LABELS)):
+        inside, outside = scores[truth == name, name], scores[truth != name, name]
+        if len(inside) and len(outside):
+            difference = inside[:, None] - outside[None, :]
+            values.append(((difference > 0) + 0.5 * (difference == 0)).mean())
+    return float(numpy.mean(values))
+
+
+def calibration_error(truth, scores):
+    """The expected calibration error of the top score, over bins of equal width."""
+    top, right = scores.max(1), scores.argmax(1) == truth
+    bins = numpy.minimum((top * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
+    return float(sum(
+        abs(top[bins == one].sum() - right[bins == one].sum()) for one in range(CALIBRATION_BINS)
+    ) / len(truth))
+
+
+def yes_no_accuracy(truth, scores):
+    """Of the rows labelled Yes or No: the share where the likelier of the two is right."""
+    stated = truth != LABELS.index("NA")
+    return float((scores[stated, :2].argmax(1) == truth[stated]).mean())
+
+
+def measures(truth, scores):
+    return {
+        "accuracy": float((scores.argmax(1) == truth).mean()),
+        "macro_f1": macro_f1(truth, scores.argmax(1)),
+        "auroc": auroc(truth, scores),
+        "yes_no_accuracy": yes_no_accuracy(truth, scores),
+        "ece": calibration_error(truth, scores),
+    }
+
+
+def measures_with_intervals(truth, scores, seed=0):
+    """Each measure as (value, low, high), with the 95 % interval of the bootstrap over rows."""
+    truth, scores = numpy.asarray(truth), numpy.asarray(scores)
+    generator = numpy.random.default_rng(seed)
+    drawn = [generator.integers(0, len(truth), len(truth)) for _ in range(BOOTSTRAP_ROUNDS)]
+    samples = [measures(truth[rows], scores[rows]) for rows in drawn]
+    result = {}
+    for name, value in measures(truth, scores).items():
+        low, high = numpy.percentile([sample[name] for sample in samples], [2.5, 97.5])
+        result[name] = (value, float(low), float(high))
+    return result
+
+
+def fitted_temperature(truth, logits):
+    """The temperature at which the labels are likeliest."""
+    truth = numpy.asarray(truth)
+    rows = numpy.arange(len(truth))
+    grid = numpy.arange(0.5, 3.0, 0.01)
+    losses = [-numpy.log(softmax(logits, temperature)[rows, truth]).mean() for temperature in grid]
+    return float(grid[int(numpy.argmin(losses))])
