@@ -22,11 +22,8 @@ pub(crate) struct TestPostgres {
 }
 
 impl TestPostgres {
-    /// Tells the tests where the folder is.
-    pub(crate) const VARIABLE: &str = "RESPONSUM_TEST_DATA_DIR";
-
     /// Makes it, after ending what an interrupted run left. It lies among the temporary files, where the account that
-    /// runs Postgres can reach it also when the repository is in root's home.
+    /// runs Postgres can reach it also when the repository is in root's home; tests/api/harness.rs has the same name.
     pub(crate) fn prepare() -> Result<Self> {
         let digest = format!("{:x}", Sha256::digest(workspace::root().as_os_str().as_encoded_bytes()));
         let folder = std::env::temp_dir().join(format!("responsum-tests-{}", &digest[..12]));
@@ -34,11 +31,6 @@ impl TestPostgres {
         let made = fs::create_dir(&folder).and_then(|()| fs::set_permissions(&folder, Permissions::from_mode(0o755)));
         made.with_context(|| format!("create {}", folder.display()))?;
         Ok(Self { folder })
-    }
-
-    /// Where it is.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 }
 
