@@ -51,15 +51,14 @@ impl Store {
 
     /// Holds a job for another [`LEASE_SECONDS`].
     pub async fn renew_lease(&self, job: &LeasedJob) -> Result<(), StoreError> {
-        let renewed = sqlx::query(
-            "UPDATE jobs SET due_at = now() + make_interval(secs => $3) WHERE job_id = $1 AND lease = $2",
-        )
-        .bind(job.id)
-        .bind(job.lease)
-        .bind(LEASE_SECONDS)
-        .execute(&self.pool)
-        .await
-        .map_err(while_doing("renewing a lease"))?;
+        let renewed =
+            sqlx::query("UPDATE jobs SET due_at = now() + make_interval(secs => $3) WHERE job_id = $1 AND lease = $2")
+                .bind(job.id)
+                .bind(job.lease)
+                .bind(LEASE_SECONDS)
+                .execute(&self.pool)
+                .await
+                .map_err(while_doing("renewing a lease"))?;
         one_row(renewed.rows_affected())
     }
 
