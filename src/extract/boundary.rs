@@ -16,20 +16,24 @@ const TITLES: &str = "dr, drs, mr, mrs, ms, prof, rev, vs, approx, resp, incl, v
 
 /// Before a number, a list or an explanation.
 const BEFORE_NUMBERS: &str = "no, nos, nr, fig, figs, vol, pp, p, ref, refs, eq, ca, c, jan, feb, aug, sept, sep, oct, nov, dec, \
-    ch";
+         ch";
 
 /// Abbreviations: a lower-case word or a number after them goes on with the sentence.
-const ABBREVIATIONS: &str = "eg, ie, cf, al, etc, esp, po, tab, tabs, cap, caps, inj, hr, hrs, wk, wks, mo, mos, yr, yrs, min, \
-    mins, sec, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, neg, pos, dept, hosp, univ, tx, \
-    hx, dx, rx, st, wt, ht, temp, max, bid, tid";
+const ABBREVIATIONS: &str = "eg, ie, cf, al, etc, esp, po, tab, tabs, inj, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, \
+         dept, hosp, univ, tx, hx, dx, rx, st, wt, ht, temp, max, bid, tid, prev, subsp, spp, sp, ssp, strep, \
+         staph, dist, prox";
 
 /// Units: what follows them in lower case goes on only if it continues a measurement.
-const CONTINUES_MEASUREMENT: &str =
-    "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep";
+const CONTINUES_MEASUREMENT: &str = "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep, old, \
+         ago, later, duration";
 
 /// Species whose genus is one letter.
 const SPECIES: &str = "coli, pylori, aureus, difficile, pneumoniae, jirovecii, faecalis, epidermidis, albicans, influenzae, \
-    tuberculosis, diff";
+         tuberculosis, diff";
+
+/// Words that begin sentences, and no drug.
+const STARTERS: &str = "The, There, This, These, No, He, She, They, We, I, It, His, Her, Patient, On, In, At, After, If, \
+         For, And, But, With, Will, Continue, Plan, Please, Return, Follow";
 
 /// Openings that may come before the first letter of a sentence.
 const OPENING: [char; 6] = ['(', '[', '"', '\'', '“', '‘'];
@@ -103,8 +107,15 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
         return Verdict::GoesOn;
     }
     if is_dotted(lower) {
-        let measured = first.is_ascii_digit() || first.is_lowercase();
-        return ends_if(!measured && !is_dotted(&next_word.to_lowercase()) && !matches!(lower, "e.g" | "i.e" | "c.f"));
+        if first.is_ascii_digit() || first.is_lowercase() || is_dotted(&next_word.to_lowercase()) {
+            return Verdict::GoesOn;
+        }
+        // A route is followed by a drug, unless the next word is one that begins sentences.
+        return match lower {
+            "e.g" | "i.e" | "c.f" => Verdict::GoesOn,
+            "p.o" | "i.v" | "i.m" | "s.c" => ends_if(is_in(STARTERS, next_word)),
+            _ => Verdict::Ends,
+        };
     }
     if is_single_letter(word) {
         return single_letter(before, word, first, next_word);
@@ -161,7 +172,8 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
 }
 
 fn is_unit(word: &str) -> bool {
-    const UNITS: &str = "mm, cm, mg, ml, kg, g, dl, hu, gy, cc, mcg, l, mmol, iu, ng, mhz, mmhg, bpm";
+    const UNITS: &str = "mm, cm, mg, ml, kg, g, dl, hu, gy, cc, mcg, l, mmol, iu, ng, mhz, mmhg, bpm, hr, hrs, wk, wks, mo, \
+         mos, yr, yrs, min, mins, sec, lb, lbs, pack";
     is_in(UNITS, word.rsplit(['/', '-']).next().unwrap_or_default())
 }
 

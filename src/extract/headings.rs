@@ -15,35 +15,37 @@ const HEADING_WORDS_MAX: usize = 8;
 const KNOWN: [(SectionKind, &str); 11] = [
     (
         SectionKind::Impression,
-        "impression, impressions, imp, conclusion, conclusions, opinion, summary, interpretation, final diagnosis, \
-         final diagnoses, final pathologic diagnosis, pathologic diagnosis, pathological diagnosis, histologic \
-         diagnosis, histological diagnosis, microscopic diagnosis, final pathology diagnosis, final \
-         interpretation, summary and conclusion, bottom line, overall response, response assessment, response \
-         evaluation, appraisal, synopsis, key findings, findings and impression, imaging response, time-point \
-         response, summary of findings",
+        "impression, impressions, imp, final, conclusion, conclusions, opinion, summary, interpretation, \
+         final diagnosis, final diagnoses, final pathologic diagnosis, pathologic diagnosis, pathological \
+         diagnosis, histologic diagnosis, histological diagnosis, microscopic diagnosis, final pathology \
+         diagnosis, final interpretation, summary and conclusion, bottom line, overall response, response \
+         assessment, response evaluation, appraisal, synopsis, key findings, findings and impression, imaging \
+         response, time-point response, summary of findings",
     ),
     (
         SectionKind::Findings,
-        "findings, finding, results, result, report, observations, imaging, imaging findings, imaging studies, \
-         radiology, pathology, labs, laboratory, laboratory data, laboratory results, laboratory studies, bloods, \
-         data, diagnostic studies, studies, investigations, objective, physical exam, physical examination, pe, on \
-         examination, o/e, examination findings, vital signs, vitals, microscopy, microscopic description, gross \
-         description, macroscopy, microscopic, gross, narrative, description, body of report, other findings, \
-         operative findings, intraoperative findings, remaining findings, echo findings",
+        "findings, finding, macro, micro, results, result, report, observations, imaging, imaging findings, \
+         imaging studies, radiology, pathology, labs, laboratory, laboratory data, laboratory results, \
+         laboratory studies, bloods, data, diagnostic studies, studies, investigations, objective, physical \
+         exam, physical examination, pe, on examination, o/e, examination findings, vital signs, vitals, \
+         microscopy, microscopic description, gross description, macroscopy, microscopic, gross, narrative, \
+         description, body of report, other findings, operative findings, intraoperative findings, remaining \
+         findings, echo findings",
     ),
     (
         SectionKind::Assessment,
-        "assessment, assessments, assessment and plan, a/p, a&p, ap, plan and assessment, impression and plan, \
-         interval history, interval events, interval, hospital course, brief hospital course, clinical course, \
-         course, emergency department course, er course, subjective, clinical status, current status, disease \
-         status, progress, discussion, medical decision making, evaluation, comment, comments, outcome, status, \
-         today, response to treatment, treatment response, tumour response, tumor response, clinical impression",
+        "assessment, assessments, assessment and plan, a/p, a&p, ap, plan and assessment, impression and \
+         plan, interval history, interval events, interval, hospital course, brief hospital course, clinical \
+         course, course, emergency department course, er course, subjective, clinical status, current status, \
+         disease status, progress, discussion, medical decision making, now, evaluation, comment, comments, \
+         outcome, status, today, response to treatment, treatment response, tumour response, tumor response, \
+         clinical impression",
     ),
     (
         SectionKind::Plan,
-        "plan, plans, recommendation, recommendations, follow-up, follow up, followup, advice, treatment plan, \
-         disposition, next steps, next, decision, discharge instructions, postoperative plan, plan of care, \
-         counselling, counseling, actions, management plan",
+        "plan, plans, recommendation, recommendations, follow-up, follow up, followup, advice, treatment \
+         plan, disposition, next steps, next, decision, discharge instructions, postoperative plan, plan of \
+         care, counselling, counseling, actions, management plan",
     ),
     (
         SectionKind::Comparison,
@@ -52,35 +54,35 @@ const KNOWN: [(SectionKind, &str); 11] = [
     (
         SectionKind::Technique,
         "technique, techniques, procedure, procedures, exam, examination, study, protocol, contrast, method, \
-         methods, acquisition, procedure performed, procedures performed, description of procedure, procedure in \
-         detail, description of operation, operation performed, operation, operative procedure, anesthesia, \
-         anaesthesia, exam type, type of exam, preparation, procedure note, name of operation, title of operation, \
-         sequences, radiopharmaceutical",
+         methods, acquisition, procedure performed, procedures performed, description of procedure, procedure \
+         in detail, description of operation, operation performed, operation, operative procedure, \
+         anesthesia, anaesthesia, exam type, type of exam, preparation, procedure note, name of operation, \
+         title of operation, sequences, radiopharmaceutical",
     ),
     (
         SectionKind::Indication,
-        "indication, indications, reason for exam, reason for examination, reason for study, reason for visit, \
-         reason for consultation, reason for consult, reason for referral, reason, clinical information, clinical \
-         indication, clinical history, clinical details, clinical data, clinical, clinical question, question, \
-         request, chief complaint, reason for admission, indication for procedure, indications for procedure, \
-         indications for operation, complaint, indications for surgery, reason for this examination, clinical \
-         background, clinical note",
+        "indication, indications, reason for exam, reason for examination, reason for study, reason for \
+         visit, reason for consultation, reason for consult, reason for referral, reason, clinical \
+         information, clinical indication, clinical history, clinical details, clinical data, clinical, \
+         clinical question, question, request, chief complaint, reason for admission, indication for \
+         procedure, indications for procedure, indications for operation, complaint, indications for surgery, \
+         reason for this examination, clinical background, clinical note",
     ),
     (
         SectionKind::History,
         "history, history of present illness, hpi, present illness, oncologic history, oncological history, \
-         oncology history, cancer history, treatment history, disease history, brief history, background, prior \
-         treatment, previous treatment, prior therapy, treatment so far, review of systems, ros, history of the \
-         present illness, treatment to date, previous therapy, haematological history, hematologic history, prior \
-         treatments, relevant history",
+         oncology history, cancer history, treatment history, disease history, brief history, background, \
+         prior treatment, previous treatment, prior therapy, treatment so far, review of systems, ros, \
+         history of the present illness, treatment to date, previous therapy, haematological history, \
+         hematologic history, prior treatments, relevant history",
     ),
     (
         SectionKind::PastHistory,
         "past medical history, pmh, pmhx, past history, past surgical history, psh, medical history, surgical \
-         history, social history, shx, allergies, allergy, medications, medication, current medications, meds, \
-         home medications, drugs, discharge medications, habits, past psychiatric history, past medical and \
-         surgical history, allergies to medications, past, medications on admission, comorbidities, past oncologic \
-         history, immunizations, drug history",
+         history, social history, shx, allergies, allergy, medications, medication, current medications, \
+         meds, home medications, drugs, discharge medications, habits, past psychiatric history, past medical \
+         and surgical history, allergies to medications, past, medications on admission, comorbidities, past \
+         oncologic history, immunizations, drug history",
     ),
     (
         SectionKind::FamilyHistory,
@@ -90,32 +92,33 @@ const KNOWN: [(SectionKind, &str); 11] = [
 ];
 
 /// Headings that are ordinary words too: they count only at the start of a line, or alone on it.
-const WEAK: &str = "report, data, course, interval, progress, status, today, next, decision, past, family, clinical, reason, \
-    question, request, contrast, method, study, exam, examination, result, labs, radiology, pathology, imaging, \
-    background, outcome, ap, pe, fh, gross, microscopic, narrative, description, imp, drugs, preparation, \
-    procedure";
+const WEAK: &str = "report, now, final, macro, micro, data, course, interval, progress, status, today, next, decision, \
+         past, family, clinical, reason, question, request, contrast, method, study, exam, examination, \
+         result, labs, radiology, pathology, imaging, background, outcome, ap, pe, fh, gross, microscopic, \
+         narrative, description, imp, drugs, preparation, procedure";
 
 /// Words before a heading that do not change what it is for.
-const QUALIFIERS: &str = "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, radiological, \
-    radiologic, radiology, clinical, diagnostic, imaging, pathological, my";
+const QUALIFIERS: &str = "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, \
+         radiological, radiologic, radiology, clinical, diagnostic, imaging, pathological, my";
 
 /// Words that begin the label of an organ, a region or a body system: a sentence of the findings, not a heading.
-const ORGANS: &str = "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, biliary, \
-    bladder, bone, bones, bowel, brain, breast, breasts, cardiac, cardiovascular, cervix, chest, colon, \
-    constitutional, ears, effusion, esophagus, extremities, eyes, gallbladder, gastrointestinal, general, \
-    genitalia, genitourinary, head, heart, heent, hepatobiliary, hila, joints, kidney, kidneys, liver, lung, \
-    lungs, lymph, marrow, mediastinal, mediastinum, mesentery, muscles, musculoskeletal, neck, neuro, neurologic, \
-    neurological, nodes, node, oesophagus, omentum, orbits, ovaries, pancreas, parenchyma, pelvic, pelvis, \
-    pericardium, peritoneum, pleura, pleural, prostate, psychiatric, rectal, rectum, respiratory, retroperitoneum, \
-    sinuses, skeleton, skin, soft, spine, spleen, stomach, testis, thorax, thyroid, trachea, uterus, vasculature, \
-    veins, ventricles, vessels";
+const ORGANS: &str = "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, \
+         biliary, bladder, bone, bones, bowel, brain, breast, breasts, cardiac, cardiovascular, cervix, \
+         chest, colon, constitutional, ears, effusion, esophagus, extremities, eyes, gallbladder, \
+         gastrointestinal, general, genitalia, genitourinary, head, heart, heent, hepatobiliary, hila, \
+         joints, kidney, kidneys, liver, lung, lungs, lymph, marrow, mediastinal, mediastinum, mesentery, \
+         muscles, musculoskeletal, neck, neuro, neurologic, neurological, nodes, node, oesophagus, omentum, \
+         orbits, ovaries, pancreas, parenchyma, pelvic, pelvis, pericardium, peritoneum, pleura, pleural, \
+         prostate, psychiatric, rectal, rectum, respiratory, retroperitoneum, sinuses, skeleton, skin, soft, \
+         spine, spleen, stomach, testis, thorax, thyroid, trachea, uterus, vasculature, veins, ventricles, \
+         vessels";
 
 /// Words of a capital line that say something about the patient: such a line is a sentence, not a heading.
-const STATING: &str = "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, decreased, \
-    larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, was, are, were, has, \
-    have, complete, partial, response, responded, progression, progressive, progressed, remission, recurrence, \
-    recurrent, relapse, metastases, metastasis, metastatic, suspicious, likely, consistent, without, mild, severe, \
-    residual, free";
+const STATING: &str = "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, \
+         decreased, larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, \
+         was, are, were, has, have, complete, partial, response, responded, progression, progressive, \
+         progressed, remission, recurrence, recurrent, relapse, metastases, metastasis, metastatic, \
+         suspicious, likely, consistent, without, mild, severe, residual, free";
 
 /// A heading at the start of some text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,10 +273,16 @@ pub(super) fn is_organ(label: &str) -> bool {
         .any(|word| is_in(ORGANS, &word.to_lowercase()))
 }
 
+/// Whether a title is organs and regions, and no examination of them: "CHEST", "ABDOMEN AND PELVIS".
+pub(super) fn names_organs_alone(title: &str) -> bool {
+    let mut words = title.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    words.all(|word| matches!(word, "AND" | "and") || is_in(ORGANS, &word.to_lowercase()))
+}
+
 /// Whether a label names a relative: a line of the family history.
 pub(super) fn is_relative(label: &str) -> bool {
     const RELATIVES: &str = "mother, father, sister, sisters, brother, brothers, aunt, uncle, grandmother, grandfather, cousin, \
-        son, daughter, children, maternal, paternal, siblings, parents";
+         son, daughter, children, maternal, paternal, siblings, parents";
     label.split(|c: char| !c.is_alphabetic()).any(|word| is_in(RELATIVES, &word.to_lowercase()))
 }
 
@@ -459,5 +468,14 @@ mod tests {
         assert!(is_capital_title("CT CHEST, ABDOMEN AND PELVIS"));
         assert!(!is_capital_title("NO EVIDENCE OF RECURRENCE"));
         assert!(!is_capital_title("STABLE METASTASES"));
+    }
+
+    #[test]
+    fn the_tables_are_written_as_they_are_searched() {
+        for (_, phrases) in KNOWN {
+            for phrase in phrases.split(", ") {
+                assert_eq!(phrase, normalised(phrase));
+            }
+        }
     }
 }

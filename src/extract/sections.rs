@@ -92,8 +92,9 @@ impl Outline<'_> {
         if let Some(heading) = headings::at_line_start(content) {
             self.head(at, &heading, line);
         } else if may_be_title && headings::states_nothing(content) {
-            let heading = Heading { kind: SectionKind::Other, title: content.len(), body: content.len() };
-            self.head(at, &heading, line);
+            let title = content.trim_end_matches(':').len();
+            let kind = if headings::names_organs_alone(content) { SectionKind::Findings } else { SectionKind::Other };
+            self.head(at, &Heading { kind, title, body: content.len() }, line);
         } else {
             self.continue_or_leave(line, before);
         }

@@ -62,12 +62,16 @@ fn paragraphs(text: &str, lines: &[Line], body: &Range<usize>, width: usize) -> 
 /// Whether `line` goes on with what the paragraph before it says.
 fn wraps(text: &str, paragraph: &Range<usize>, line: &Line, width: usize) -> bool {
     let content = &text[line.range.clone()];
-    if line.after_blank || line.after_comma || begins_anew(content) {
+    if line.after_blank || begins_anew(content) {
         return false;
     }
     let before = &text[paragraph.clone()];
     let last_line = before.rsplit('\n').next().unwrap_or_default();
-    if is_row(last_line) || last_line.ends_with(':') {
+    if last_line.ends_with(':') {
+        // "LIVER:" on its own line belongs to what follows; "Measured today:" may head a table.
+        return headings::label(before).is_some_and(|length| length + 1 == before.len());
+    }
+    if line.after_comma || is_row(last_line) {
         return false;
     }
     let ended = last_line.ends_with(['.', '?', '!', ';']);
@@ -135,14 +139,14 @@ fn mark_at(content: &str, start: usize) -> Range<usize> {
     start..content.len() - rest.len()
 }
 
-/// Gives a sentence without white space around it, if there is a letter or digit in it.
+/// Gives a sentence without white space and stray commas around it, if there is a letter or digit in it.
 fn give(text: &str, range: Range<usize>, found: &mut impl FnMut(Range<usize>)) {
     let piece = &text[range.clone()];
     if !piece.contains(char::is_alphanumeric) {
         return;
     }
     let start = range.start + piece.len() - piece.trim_start_matches(|c: char| c.is_whitespace() || c == ',').len();
-    let end = range.start + piece.trim_end().len();
+    let end = range.start + piece.trim_end_matches(|c: char| c.is_whitespace() || c == ',').len();
     found(start..end);
 }
 
