@@ -5,35 +5,45 @@
 
 use std::ops::Range;
 
-use super::headings::is_in;
+use super::words::Words;
 
 /// Bytes before and after a full stop that `sentencex` is shown: more does not change its answer, and less keeps its
 /// work bounded on text that is all full stops.
 const ASKED_BYTES: usize = 160;
 
 /// Before a name or never at an end.
-const TITLES: &str = "dr, drs, mr, mrs, ms, prof, rev, vs, approx, resp, incl, viz";
+static TITLES: Words = Words::new("dr, drs, mr, mrs, ms, prof, rev, vs, approx, resp, incl, viz");
 
 /// Before a number, a list or an explanation.
-const BEFORE_NUMBERS: &str = "no, nos, nr, fig, figs, vol, pp, p, ref, refs, eq, ca, c, jan, feb, aug, sept, sep, oct, nov, dec, \
-         ch";
+static BEFORE_NUMBERS: Words = Words::new(
+    "no, nos, nr, fig, figs, vol, pp, p, ref, refs, eq, ca, c, jan, feb, aug, sept, sep, oct, nov, dec, \
+         ch",
+);
 
 /// Abbreviations: a lower-case word or a number after them goes on with the sentence.
-const ABBREVIATIONS: &str = "eg, ie, cf, al, etc, esp, po, tab, tabs, inj, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, \
+static ABBREVIATIONS: Words = Words::new(
+    "eg, ie, cf, al, etc, esp, po, tab, tabs, inj, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, \
          dept, hosp, univ, tx, hx, dx, rx, st, wt, ht, temp, max, bid, tid, prev, subsp, spp, sp, ssp, strep, \
-         staph, dist, prox";
+         staph, dist, prox",
+);
 
 /// Units: what follows them in lower case goes on only if it continues a measurement.
-const CONTINUES_MEASUREMENT: &str = "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep, old, \
-         ago, later, duration";
+static CONTINUES_MEASUREMENT: Words = Words::new(
+    "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep, old, \
+         ago, later, duration",
+);
 
 /// Species whose genus is one letter.
-const SPECIES: &str = "coli, pylori, aureus, difficile, pneumoniae, jirovecii, faecalis, epidermidis, albicans, influenzae, \
-         tuberculosis, diff";
+static SPECIES: Words = Words::new(
+    "coli, pylori, aureus, difficile, pneumoniae, jirovecii, faecalis, epidermidis, albicans, influenzae, \
+         tuberculosis, diff",
+);
 
 /// Words that begin sentences, and no drug.
-const STARTERS: &str = "The, There, This, These, No, He, She, They, We, I, It, His, Her, Patient, On, In, At, After, If, \
-         For, And, But, With, Will, Continue, Plan, Please, Return, Follow";
+static STARTERS: Words = Words::new(
+    "The, There, This, These, No, He, She, They, We, I, It, His, Her, Patient, On, In, At, After, If, \
+         For, And, But, With, Will, Continue, Plan, Please, Return, Follow",
+);
 
 /// Openings that may come before the first letter of a sentence.
 const OPENING: [char; 6] = ['(', '[', '"', '\'', '“', '‘'];
@@ -100,10 +110,10 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
     let lower = word.to_lowercase();
     let lower = lower.as_str();
     let new = !first.is_lowercase() || is_mixed_case(next_word);
-    if word.is_empty() || is_in(TITLES, lower) {
+    if word.is_empty() || TITLES.has(lower) {
         return Verdict::GoesOn;
     }
-    if is_in(BEFORE_NUMBERS, lower) && (first.is_ascii_digit() || matches!(first, '#' | '~')) {
+    if BEFORE_NUMBERS.has(lower) && (first.is_ascii_digit() || matches!(first, '#' | '~')) {
         return Verdict::GoesOn;
     }
     if is_dotted(lower) {
@@ -113,19 +123,19 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
         // A route is followed by a drug, unless the next word is one that begins sentences.
         return match lower {
             "e.g" | "i.e" | "c.f" => Verdict::GoesOn,
-            "p.o" | "i.v" | "i.m" | "s.c" => ends_if(is_in(STARTERS, next_word)),
+            "p.o" | "i.v" | "i.m" | "s.c" => ends_if(STARTERS.has(next_word)),
             _ => Verdict::Ends,
         };
     }
     if is_single_letter(word) {
         return single_letter(before, word, first, next_word);
     }
-    if is_in(ABBREVIATIONS, lower) {
+    if ABBREVIATIONS.has(lower) {
         return ends_if(first.is_uppercase() && lower != "st");
     }
     if word.ends_with(|c: char| c.is_ascii_digit() || c == '%') || is_unit(lower) {
         let stage = word.len() <= 3 && word.starts_with(['T', 'N', 'M', 'L', 'S', 'C']);
-        return ends_if(new || !(stage || is_in(CONTINUES_MEASUREMENT, next_word)));
+        return ends_if(new || !(stage || CONTINUES_MEASUREMENT.has(next_word)));
     }
     if new {
         return Verdict::Ends;
@@ -160,9 +170,9 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
     let _ = words.next();
     let earlier = words.next().unwrap_or_default();
     let initial = earlier.trim_end_matches('.');
-    let species = is_in(SPECIES, &next_word.trim_end_matches(|c: char| !c.is_alphabetic()).to_lowercase());
+    let species = SPECIES.has(&next_word.trim_end_matches(|c: char| !c.is_alphabetic()).to_lowercase());
     let followed_by_initial = next_word.strip_suffix('.').is_some_and(is_single_letter);
-    if species || followed_by_initial || is_single_letter(initial) || is_in(TITLES, &initial.to_lowercase()) {
+    if species || followed_by_initial || is_single_letter(initial) || TITLES.has(&initial.to_lowercase()) {
         return Verdict::GoesOn;
     }
     if first.is_lowercase() && word.chars().all(char::is_uppercase) {
@@ -172,9 +182,11 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
 }
 
 fn is_unit(word: &str) -> bool {
-    const UNITS: &str = "mm, cm, mg, ml, kg, g, dl, hu, gy, cc, mcg, l, mmol, iu, ng, mhz, mmhg, bpm, hr, hrs, wk, wks, mo, \
-         mos, yr, yrs, min, mins, sec, lb, lbs, pack";
-    is_in(UNITS, word.rsplit(['/', '-']).next().unwrap_or_default())
+    static UNITS: Words = Words::new(
+        "mm, cm, mg, ml, kg, g, dl, hu, gy, cc, mcg, l, mmol, iu, ng, mhz, mmhg, bpm, hr, hrs, wk, wks, mo, \
+         mos, yr, yrs, min, mins, sec, lb, lbs, pack",
+    );
+    UNITS.has(word.rsplit(['/', '-']).next().unwrap_or_default())
 }
 
 /// Asks `sentencex` whether a sentence starts at `next`.

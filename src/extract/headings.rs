@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::words::Words;
 use crate::domain::narrative::SectionKind;
 
 /// Bytes of a heading: "HISTORY OF PRESENT ILLNESS AND INTERVAL ONCOLOGIC HISTORY" has 56.
@@ -92,17 +93,22 @@ const KNOWN: [(SectionKind, &str); 11] = [
 ];
 
 /// Headings that are ordinary words too: they count only at the start of a line, or alone on it.
-const WEAK: &str = "report, now, final, macro, micro, data, course, interval, progress, status, today, next, decision, \
+static WEAK: Words = Words::new(
+    "report, now, final, macro, micro, data, course, interval, progress, status, today, next, decision, \
          past, family, clinical, reason, question, request, contrast, method, study, exam, examination, \
          result, labs, radiology, pathology, imaging, background, outcome, ap, pe, fh, gross, microscopic, \
-         narrative, description, imp, drugs, preparation, procedure";
+         narrative, description, imp, drugs, preparation, procedure",
+);
 
 /// Words before a heading that do not change what it is for.
-const QUALIFIERS: &str = "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, \
-         radiological, radiologic, radiology, clinical, diagnostic, imaging, pathological, my";
+static QUALIFIERS: Words = Words::new(
+    "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, \
+         radiological, radiologic, radiology, clinical, diagnostic, imaging, pathological, my",
+);
 
 /// Words that begin the label of an organ, a region or a body system: a sentence of the findings, not a heading.
-const ORGANS: &str = "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, \
+static ORGANS: Words = Words::new(
+    "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, \
          biliary, bladder, bone, bones, bowel, brain, breast, breasts, cardiac, cardiovascular, cervix, \
          chest, colon, constitutional, ears, effusion, esophagus, extremities, eyes, gallbladder, \
          gastrointestinal, general, genitalia, genitourinary, head, heart, heent, hepatobiliary, hila, \
@@ -111,14 +117,17 @@ const ORGANS: &str = "abdomen, abdominal, adnexa, adrenal, adrenals, airways, ao
          orbits, ovaries, pancreas, parenchyma, pelvic, pelvis, pericardium, peritoneum, pleura, pleural, \
          prostate, psychiatric, rectal, rectum, respiratory, retroperitoneum, sinuses, skeleton, skin, soft, \
          spine, spleen, stomach, testis, thorax, thyroid, trachea, uterus, vasculature, veins, ventricles, \
-         vessels";
+         vessels",
+);
 
 /// Words of a capital line that say something about the patient: such a line is a sentence, not a heading.
-const STATING: &str = "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, \
+static STATING: Words = Words::new(
+    "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, \
          decreased, larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, \
          was, are, were, has, have, complete, partial, response, responded, progression, progressive, \
          progressed, remission, recurrence, recurrent, relapse, metastases, metastasis, metastatic, \
-         suspicious, likely, consistent, without, mild, severe, residual, free";
+         suspicious, likely, consistent, without, mild, severe, residual, free",
+);
 
 /// A heading at the start of some text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,7 +156,7 @@ pub(super) fn known(phrase: &str) -> Option<SectionKind> {
         return kinds.first().copied();
     }
     let (first, rest) = phrase.split_once(' ')?;
-    if is_in(QUALIFIERS, first) {
+    if QUALIFIERS.has(first) {
         return exact(rest);
     }
     by_last_word(&phrase)
@@ -158,11 +167,6 @@ fn exact(phrase: &str) -> Option<SectionKind> {
         KNOWN.iter().flat_map(|(kind, phrases)| phrases.split(", ").map(|phrase| (phrase, *kind))).collect()
     });
     KINDS.get(phrase).copied()
-}
-
-/// Whether one of `words`, which commas separate, is `word`.
-pub(super) fn is_in(words: &str, word: &str) -> bool {
-    words.split(", ").any(|known| known == word)
 }
 
 /// Lower case, single spaces, without a remark in brackets at its end.
@@ -197,7 +201,7 @@ pub(super) fn at_line_start(line: &str) -> Option<Heading> {
 pub(super) fn within_line(rest: &str) -> Option<Heading> {
     let heading = with_colon(rest).or_else(|| capitals_then_text(rest)).or_else(|| dictated(rest))?;
     let phrase = normalised(&rest[..heading.title]);
-    (!is_in(WEAK, &phrase)).then_some(heading)
+    (!WEAK.has(&phrase)).then_some(heading)
 }
 
 fn with_colon(text: &str) -> Option<Heading> {
@@ -210,7 +214,7 @@ fn with_colon(text: &str) -> Option<Heading> {
 fn alone(line: &str) -> Option<Heading> {
     let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,".contains(c));
     let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
-    let kind = known(phrase).filter(|_| plausible)?;
+    let kind = if plausible { known(phrase)? } else { return None };
     Some(Heading { kind, title: phrase.len(), body: line.len() })
 }
 
@@ -222,7 +226,7 @@ fn capitals_then_text(text: &str) -> Option<Heading> {
         return None;
     }
     let lower = word.to_lowercase();
-    if is_in(WEAK, &lower) {
+    if WEAK.has(&lower) {
         return None;
     }
     let kind = exact(&lower)?;
@@ -270,20 +274,22 @@ pub(super) fn is_organ(label: &str) -> bool {
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty())
         .take(6)
-        .any(|word| is_in(ORGANS, &word.to_lowercase()))
+        .any(|word| ORGANS.has(&word.to_lowercase()))
 }
 
 /// Whether a title is organs and regions, and no examination of them: "CHEST", "ABDOMEN AND PELVIS".
 pub(super) fn names_organs_alone(title: &str) -> bool {
     let mut words = title.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
-    words.all(|word| matches!(word, "AND" | "and") || is_in(ORGANS, &word.to_lowercase()))
+    words.all(|word| matches!(word, "AND" | "and") || ORGANS.has(&word.to_lowercase()))
 }
 
 /// Whether a label names a relative: a line of the family history.
 pub(super) fn is_relative(label: &str) -> bool {
-    const RELATIVES: &str = "mother, father, sister, sisters, brother, brothers, aunt, uncle, grandmother, grandfather, cousin, \
-         son, daughter, children, maternal, paternal, siblings, parents";
-    label.split(|c: char| !c.is_alphabetic()).any(|word| is_in(RELATIVES, &word.to_lowercase()))
+    static RELATIVES: Words = Words::new(
+        "mother, father, sister, sisters, brother, brothers, aunt, uncle, grandmother, grandfather, cousin, \
+         son, daughter, children, maternal, paternal, siblings, parents",
+    );
+    label.split(|c: char| !c.is_alphabetic()).any(|word| RELATIVES.has(&word.to_lowercase()))
 }
 
 /// Whether a line in capitals can be a heading that is not known: short, and stating nothing.
@@ -300,7 +306,7 @@ pub(super) fn is_capital_title(line: &str) -> bool {
 
 /// Whether no word of a title says something about the patient.
 pub(super) fn states_nothing(title: &str) -> bool {
-    !title.split(|c: char| !c.is_alphanumeric()).any(|word| is_in(STATING, &word.to_lowercase()))
+    !title.split(|c: char| !c.is_alphanumeric()).any(|word| STATING.has(&word.to_lowercase()))
 }
 
 /// Header, footer and signature lines, by how they begin.

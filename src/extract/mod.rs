@@ -16,6 +16,7 @@ mod rendition;
 mod sections;
 mod sentences;
 mod sniff;
+mod words;
 
 use std::ops::Range;
 
