@@ -172,8 +172,12 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
     let initial = earlier.trim_end_matches('.');
     let species = SPECIES.has(&next_word.trim_end_matches(|c: char| !c.is_alphabetic()).to_lowercase());
     let followed_by_initial = next_word.strip_suffix('.').is_some_and(is_single_letter);
-    if species || followed_by_initial || is_single_letter(initial) || TITLES.has(&initial.to_lowercase()) {
+    if species || followed_by_initial || is_single_letter(initial) {
         return Verdict::GoesOn;
+    }
+    // "Dr. J. Example", or "seen by Dr. X. No complaints".
+    if TITLES.has(&initial.to_lowercase()) {
+        return if STARTERS.has(next_word) { Verdict::Ends } else { Verdict::GoesOn };
     }
     if first.is_lowercase() && word.chars().all(char::is_uppercase) {
         return Verdict::GoesOn;

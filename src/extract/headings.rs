@@ -13,7 +13,7 @@ const HEADING_BYTES_MAX: usize = 70;
 const HEADING_WORDS_MAX: usize = 8;
 
 /// Headings by what they are for, in lower case; a heading may also be several of them joined by "and", "/" or "&".
-const KNOWN: [(SectionKind, &str); 11] = [
+const KNOWN: [(SectionKind, &str); 12] = [
     (
         SectionKind::Impression,
         "impression, impressions, imp, final, conclusion, conclusions, opinion, summary, interpretation, \
@@ -89,15 +89,23 @@ const KNOWN: [(SectionKind, &str); 11] = [
         SectionKind::FamilyHistory,
         "family history, fhx, fh, family medical history, family, family hx, familial history",
     ),
+    (
+        SectionKind::Other,
+        "diagnosis, diagnoses, treatment, treatments, specimen, specimens, complications, admission diagnosis, admission \
+         diagnoses, discharge diagnosis, discharge diagnoses, preoperative diagnosis, preoperative diagnoses, \
+         postoperative diagnosis, postoperative diagnoses, discharge condition, condition on discharge, blood loss, \
+         estimated blood loss, drains, fluids, patient information, distribution, copies, references",
+    ),
     (SectionKind::Addendum, "addendum, addenda, attending addendum, amendment, late entry, correction"),
 ];
 
 /// Headings that are ordinary words too: they count only at the start of a line, or alone on it.
 static WEAK: Words = Words::new(
-    "report, now, final, macro, micro, data, course, interval, progress, status, today, next, decision, \
-         past, family, clinical, reason, question, request, contrast, method, study, exam, examination, \
-         result, labs, radiology, pathology, imaging, background, outcome, ap, pe, fh, gross, microscopic, \
-         narrative, description, imp, drugs, preparation, procedure",
+    "diagnosis, diagnoses, treatment, treatments, specimen, specimens, complications, fluids, drains, \
+     references, copies, distribution, report, now, final, macro, micro, data, course, interval, progress, \
+     status, today, next, decision, past, family, clinical, reason, question, request, contrast, method, \
+     study, exam, examination, result, labs, radiology, pathology, imaging, background, outcome, ap, pe, fh, \
+     gross, microscopic, narrative, description, imp, drugs, preparation, procedure",
 );
 
 /// Words before a heading that do not change what it is for.
@@ -133,7 +141,9 @@ static STATING: Words = Words::new(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heading {
     pub(super) kind: SectionKind,
-    /// Bytes of the title.
+    /// Where the title begins, after signs like `#`.
+    pub(super) lead: usize,
+    /// Where it ends, before its colon.
     pub(super) title: usize,
     /// Bytes up to the text that follows it.
     pub(super) body: usize,
@@ -183,9 +193,22 @@ fn by_last_word(phrase: &str) -> Option<SectionKind> {
         "impression" | "conclusion" | "opinion" if words <= 4 => Some(SectionKind::Impression),
         "findings" if words <= 3 => Some(SectionKind::Findings),
         "recommendations" | "recommendation" if words <= 3 => Some(SectionKind::Plan),
+        "history" if words <= 6 => Some(history(phrase)),
         "technique" if words <= 3 => Some(SectionKind::Technique),
         "addendum" if words <= 3 => Some(SectionKind::Addendum),
         _ => None,
+    }
+}
+
+/// What a heading that ends in "history" is for.
+fn history(phrase: &str) -> SectionKind {
+    let names = |words: &[&str]| words.iter().any(|word| phrase.contains(word));
+    if names(&["family", "familial"]) {
+        SectionKind::FamilyHistory
+    } else if names(&["past", "medical", "surgical", "social", "personal", "psychiatric", "smoking", "drug"]) {
+        SectionKind::PastHistory
+    } else {
+        SectionKind::History
     }
 }
 
@@ -193,8 +216,11 @@ fn by_last_word(phrase: &str) -> Option<SectionKind> {
 pub(super) fn at_line_start(line: &str) -> Option<Heading> {
     let lead = line.len() - line.trim_start_matches(['*', '#', '_', ' ']).len();
     let inner = &line[lead..];
-    let heading = with_colon(inner).or_else(|| alone(inner)).or_else(|| capitals_then_text(inner))?;
-    Some(Heading { title: heading.title + lead, body: heading.body + lead, ..heading })
+    let heading = with_colon(inner)
+        .or_else(|| alone(inner))
+        .or_else(|| first_cell(inner))
+        .or_else(|| capitals_then_text(inner))?;
+    Some(Heading { lead, title: heading.title + lead, body: heading.body + lead, ..heading })
 }
 
 /// The heading that a sentence within a line starts with.
@@ -208,14 +234,21 @@ fn with_colon(text: &str) -> Option<Heading> {
     let title = label(text)?;
     let kind = known(&text[..title])?;
     let rest = text[title..].trim_start_matches([':', '*', '_', ' ', '-']);
-    Some(Heading { kind, title, body: text.len() - rest.len() })
+    Some(Heading { kind, lead: 0, title, body: text.len() - rest.len() })
 }
 
 fn alone(line: &str) -> Option<Heading> {
     let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,".contains(c));
     let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
     let kind = if plausible { known(phrase)? } else { return None };
-    Some(Heading { kind, title: phrase.len(), body: line.len() })
+    Some(Heading { kind, lead: 0, title: phrase.len(), body: line.len() })
+}
+
+/// "Indication | Pain": the first of two cells of a table row.
+fn first_cell(line: &str) -> Option<Heading> {
+    let (cell, text) = line.split_once(" | ").filter(|(_, text)| !text.contains(" | "))?;
+    let kind = known(cell).filter(|_| cell.len() <= HEADING_BYTES_MAX)?;
+    Some(Heading { kind, lead: 0, title: cell.len(), body: line.len() - text.len() })
 }
 
 /// "IMPRESSION stable", "FINDINGS - The liver": a known word in capitals before text that is not in capitals.
@@ -231,14 +264,14 @@ fn capitals_then_text(text: &str) -> Option<Heading> {
     }
     let kind = exact(&lower)?;
     let after = &text[title..];
-    let rest = after.trim_start_matches([' ', '\t', '-', '–', '—', '.', '=', ',']);
+    let rest = after.trim_start_matches([' ', '\t', '-', '–', '—', '.', '=', ',', '|']);
     let dash = after.trim_start().starts_with(['-', '–', '—', '=']);
     let next: &str = rest.split_whitespace().next().unwrap_or_default();
     let concluding = kind == SectionKind::Impression;
     let capital_text = next.chars().count() > 1 && !next.chars().any(char::is_lowercase);
     let phrase_goes_on = matches!(next.to_lowercase().as_str(), "of" | "is" | "was" | "are" | "on" | "and" | "from");
     let heading = dash || (rest.len() < after.len() && !phrase_goes_on && (concluding || !capital_text));
-    heading.then_some(Heading { kind, title, body: text.len() - rest.len() })
+    heading.then_some(Heading { kind, lead: 0, title, body: text.len() - rest.len() })
 }
 
 /// "impression good response": a dictated heading that nobody typed a colon for.
@@ -246,7 +279,7 @@ fn dictated(text: &str) -> Option<Heading> {
     let word = ["impression ", "conclusion "].into_iter().find(|word| text.starts_with(word))?;
     let next = text[word.len()..].split_whitespace().next().unwrap_or_default();
     let goes_on = ["of", "is", "was", "from", "on", "that", "and", "drawn", "remains"].contains(&next);
-    (!goes_on).then_some(Heading { kind: SectionKind::Impression, title: word.len() - 1, body: word.len() })
+    (!goes_on).then_some(Heading { kind: SectionKind::Impression, lead: 0, title: word.len() - 1, body: word.len() })
 }
 
 /// Bytes of the label that `text` starts with, before its colon: "Liver", "Right upper lobe", "IMPRESSION".
@@ -312,7 +345,7 @@ pub(super) fn states_nothing(title: &str) -> bool {
 /// Header, footer and signature lines, by how they begin.
 pub(super) fn margin(line: &str) -> Option<SectionKind> {
     /// Bytes of such a line: longer ones are prose.
-    const MARGIN_BYTES_MAX: usize = 200;
+    const MARGIN_BYTES_MAX: usize = 300;
     const SIGNED: [&str; 19] = [
         "electronically signed",
         "e-signed",
@@ -426,6 +459,7 @@ mod tests {
             ("COMPARISON: None.", Comparison, "None."),
             ("Technique: x", Technique, "x"),
             ("Plan", Plan, ""),
+            ("Reason for exam | Pain", Indication, "Pain"),
             ("ADDENDUM, two days later", Addendum, ""),
             ("Addendum 12/3: x", Addendum, "x"),
         ];
