@@ -67,11 +67,11 @@ pub(super) fn ends(paragraph: &str, start: usize, mark: Range<usize>, next: usiz
 
 /// "metastasis.The liver": a full stop with no space after it.
 fn glued(paragraph: &str, mark: &Range<usize>) -> Verdict {
-    let word: String =
-        paragraph[..mark.start].chars().rev().take(24).take_while(|c| c.is_alphabetic() || *c == ')').collect();
+    let before = &paragraph[..mark.start];
+    let word = before.rsplit(|c: char| !c.is_alphabetic() && c != ')').next().unwrap_or_default();
     let mut after = paragraph[mark.end..].chars();
     let capital = after.next().is_some_and(char::is_uppercase) && after.next().is_some_and(char::is_lowercase);
-    let ordinary = word.chars().count() >= 3 && !word.contains(char::is_uppercase);
+    let ordinary = (word.chars().count() >= 3 || is_unit(word)) && !word.contains(char::is_uppercase);
     if capital && ordinary && &paragraph[mark.clone()] == "." { Verdict::Ends } else { Verdict::GoesOn }
 }
 

@@ -216,11 +216,30 @@ fn history(phrase: &str) -> SectionKind {
 pub(super) fn at_line_start(line: &str) -> Option<Heading> {
     let lead = line.len() - line.trim_start_matches(['*', '#', '_', ' ']).len();
     let inner = &line[lead..];
-    let heading = with_colon(inner)
+    let mut heading = with_colon(inner)
         .or_else(|| alone(inner))
         .or_else(|| first_cell(inner))
+        .or_else(|| with_dash(inner))
         .or_else(|| capitals_then_text(inner))?;
+    if matches!(normalised(&inner[..heading.title]).as_str(), "exam" | "examination")
+        && !names_modality(&inner[heading.body..])
+    {
+        heading.kind = SectionKind::Findings;
+    }
     Some(Heading { lead, title: heading.title + lead, body: heading.body + lead, ..heading })
+}
+
+/// Whether a text begins with an imaging study: "EXAM: CT chest" names one, "Exam: well" is what a hand found.
+fn names_modality(text: &str) -> bool {
+    static MODALITIES: Words = Words::new(
+        "ct, mri, mr, pet, us, ultrasound, mammogram, mammography, xray, ray, radiograph, radiographs, scan, doppler, \
+         scintigraphy, spect, angiogram, angiography, echocardiogram, fluoroscopy, dexa, dxa, tomography, cta, mra, \
+         mrcp, sonogram, cxr",
+    );
+    text.split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .take(6)
+        .any(|word| MODALITIES.has(&word.to_lowercase()))
 }
 
 /// The heading that a sentence within a line starts with.
@@ -242,6 +261,19 @@ fn alone(line: &str) -> Option<Heading> {
     let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
     let kind = if plausible { known(phrase)? } else { return None };
     Some(Heading { kind, lead: 0, title: phrase.len(), body: line.len() })
+}
+
+/// "Impression – stable": a dash between spaces in place of the colon.
+fn with_dash(line: &str) -> Option<Heading> {
+    let (at, dash) = line.match_indices([' ', '\t']).find_map(|(at, blank)| {
+        let rest = &line[at + blank.len()..];
+        ["- ", "– ", "— "].into_iter().find(|dash| rest.starts_with(*dash)).map(|dash| (at, dash))
+    })?;
+    let phrase = &line[..at];
+    if phrase.len() > HEADING_BYTES_MAX || !phrase.starts_with(char::is_uppercase) {
+        return None;
+    }
+    Some(Heading { kind: exact(&phrase.to_lowercase())?, lead: 0, title: at, body: at + 1 + dash.len() })
 }
 
 /// "Indication | Pain": the first of two cells of a table row.
@@ -459,6 +491,9 @@ mod tests {
             ("COMPARISON: None.", Comparison, "None."),
             ("Technique: x", Technique, "x"),
             ("Plan", Plan, ""),
+            ("Impression – stable", Impression, "stable"),
+            ("EXAM: CT chest", Technique, "CT chest"),
+            ("Exam: Nodes of 2 cm", Findings, "Nodes of 2 cm"),
             ("Reason for exam | Pain", Indication, "Pain"),
             ("ADDENDUM, two days later", Addendum, ""),
             ("Addendum 12/3: x", Addendum, "x"),
