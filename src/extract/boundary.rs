@@ -30,7 +30,7 @@ static ABBREVIATIONS: Words = Words::new(
 /// Units: what follows them in lower case goes on only if it continues a measurement.
 static CONTINUES_MEASUREMENT: Words = Words::new(
     "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep, old, \
-         ago, later, duration",
+         ago, later, duration, as, for, then",
 );
 
 /// Species whose genus is one letter.
@@ -182,6 +182,9 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
     if first.is_lowercase() && word.chars().all(char::is_uppercase) {
         return Verdict::GoesOn;
     }
+    if matches!(earlier.trim_end_matches(':'), "by" | "from" | "with" | "to") {
+        return Verdict::GoesOn;
+    }
     if earlier.starts_with(char::is_lowercase) && !first.is_lowercase() { Verdict::Ends } else { Verdict::Ask }
 }
 
@@ -238,6 +241,8 @@ mod tests {
             ("IV.", "Stable disease"),
             ("Opacity ?", "Metastasis"),
             ("Seen by J.", "R. Example"),
+            ("Signed by A.", "Example, MD"),
+            ("Follow-up in 8 wks.", "as planned"),
             ("Smith et al.", "(2010)"),
             ("Enhancement at the inf.", "margin"),
             ("On Jan.", "5 the CT"),
