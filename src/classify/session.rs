@@ -213,7 +213,8 @@ mod tests {
 
     #[test]
     fn scores_come_in_the_order_of_the_windows() {
-        let sentences = ["Mass larger on treatment: progression.", "Stable.", "Scan with no mass in the lung.", "Relapse."];
+        let sentences =
+            ["Mass larger on treatment: progression.", "Stable.", "Scan with no mass in the lung.", "Relapse."];
         let windows = windows(&sentences);
         let scores = session(1).classify_blocking(windows.clone()).expect("scores");
         let labels: Vec<Label> = scores.iter().map(|scores| scores.label.best()).collect();
