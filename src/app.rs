@@ -106,9 +106,7 @@ pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
         None => Model::built_in().context("loading the built-in model")?,
     };
     let mut settings = ClassifierSettings::default();
-    if let Some(threads) = config.threads {
-        settings.session.threads = threads;
-    }
+    settings.session.threads = config.threads;
     settings.decide.review_confidence_min = config.review_below;
     Classifier::start(model, settings).context("starting the model")
 }
@@ -183,7 +181,7 @@ async fn supervise(
         _ = interrupt.recv() => Ok(()),
         ended = parts.join_next() => Err(died(ended)),
         () = database.ended() => Err(anyhow::anyhow!("the private Postgres ended by itself")),
-        () = classifier.session().stopped() => Err(anyhow::anyhow!("the model's thread ended by itself")),
+        () = classifier.stopped() => Err(anyhow::anyhow!("the model's thread ended by itself")),
     };
     info!("draining: no new work is taken, what is in hand is finished");
     stop.cancel();

@@ -3,6 +3,7 @@
 pub mod annotate;
 pub mod eval;
 pub mod extract;
+pub mod health;
 mod measures;
 pub mod model;
 pub mod texts;
