@@ -1,7 +1,7 @@
 //! Window scores to one answer for the document. Pure.
 
 use crate::domain::annotation::{Annotation, Evidence, NoAnswer, WindowScores};
-use crate::domain::label::{Category, Label};
+use crate::domain::label::{Category, Label, LabelScores, Score};
 use crate::domain::narrative::{Narrative, SectionKind, Span};
 
 /// Settings of [`decide`].
@@ -56,8 +56,11 @@ const fn weight(kind: SectionKind) -> Option<Weight> {
 /// not. The document's scores are those of that window, so its confidence is the model's own for the sentence that is
 /// shown. If no window states a response, the document is as unsure of that as its least sure window.
 pub fn decide(narrative: &Narrative, scores: &[WindowScores], settings: &DecideSettings) -> Annotation {
-    let Some(speaker) = speaker(narrative, scores) else {
+    if scores.is_empty() {
         return Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone());
+    }
+    let Some(speaker) = speaker(narrative, scores) else {
+        return silent(narrative, scores.len());
     };
     let label = speaker.label.best();
     let confidence = speaker.label.of(label);
@@ -74,13 +77,31 @@ pub fn decide(narrative: &Narrative, scores: &[WindowScores], settings: &DecideS
     }
 }
 
-/// The window that speaks for the document; none if there is no window.
+/// The answer for a document that holds nothing but sections that never speak.
+fn silent(narrative: &Narrative, windows: usize) -> Annotation {
+    // The three numbers are probabilities, and sum to one.
+    let scores = [0.0, 0.0, 1.0].map(|score| Score::new(score).expect("a probability"));
+    Annotation {
+        label: Label::NotStated,
+        category: Category::None,
+        scores: LabelScores::new(scores),
+        cancer: None,
+        evidence: Vec::new(),
+        no_answer: None,
+        needs_review: false,
+        coverage: narrative.coverage().clone(),
+        windows,
+    }
+}
+
+/// The window that speaks for the document; none if none may speak.
 fn speaker<'a>(narrative: &Narrative, scores: &'a [WindowScores]) -> Option<&'a WindowScores> {
     let weight = |scores: &WindowScores| weight_in(narrative, scores);
-    let states = |scores: &&WindowScores| scores.label.best() != Label::NotStated && weight(scores).is_some();
+    let speaking = || scores.iter().filter(|scores| weight(scores).is_some());
     // `max_by_key` gives the last of several equals.
-    let stated = scores.iter().filter(states).max_by_key(|scores| weight(scores));
-    stated.or_else(|| scores.iter().min_by(|a, b| not_stated(a).total_cmp(&not_stated(b))))
+    let stated =
+        speaking().filter(|scores| scores.label.best() != Label::NotStated).max_by_key(|scores| weight(scores));
+    stated.or_else(|| speaking().min_by(|a, b| not_stated(a).total_cmp(&not_stated(b))))
 }
 
 fn weight_in(narrative: &Narrative, scores: &WindowScores) -> Option<Weight> {
@@ -141,7 +162,6 @@ mod tests {
     use super::*;
     use crate::classify::testing::narrative;
     use crate::domain::annotation::Window;
-    use crate::domain::label::{LabelScores, Score};
 
     const YES: [f32; 3] = [0.9, 0.05, 0.05];
     const NO: [f32; 3] = [0.05, 0.9, 0.05];

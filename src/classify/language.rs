@@ -26,12 +26,11 @@ const ENGLISH: [&str; 23] = [
 ];
 
 /// Function words of other languages that are no English words and no usual short forms in English notes.
-const FOREIGN: [&str; 73] = [
-    "der", "und", "mit", "nicht", "keine", "kein", "ist", "eine", "einer", "einem", "bei", "nach", "im", "zur", "zum",
-    "von", "auf", "le", "les", "des", "du", "une", "avec", "pas", "dans", "sur", "aux", "el", "los", "las", "del",
-    "con", "una", "sin", "por", "para", "que", "il", "di", "della", "dei", "delle", "nel", "alla", "het", "een", "van",
-    "niet", "geen", "zijn", "en", "de", "la", "nie", "jest", "oraz", "przez", "ve", "ile", "bir", "og", "ikke", "av",
-    "och", "inte", "na", "se", "um", "uma", "com", "nao", "da", "na",
+const FOREIGN: [&str; 62] = [
+    "der", "und", "mit", "nicht", "keine", "kein", "ist", "eine", "einer", "einem", "bei", "nach", "zur", "zum", "von",
+    "auf", "für", "le", "les", "une", "avec", "dans", "sur", "aux", "el", "las", "del", "una", "sin", "por", "para",
+    "que", "il", "di", "della", "dei", "delle", "nel", "alla", "het", "een", "van", "niet", "geen", "zijn", "en", "de",
+    "la", "du", "nie", "jest", "oraz", "przez", "ve", "ile", "bir", "ikke", "och", "inte", "um", "uma", "não",
 ];
 
 /// Tells English from other languages and from no language, by an English vocabulary.

@@ -140,15 +140,15 @@ impl Cutter<'_> {
     }
 }
 
-/// The place nearest to the middle where white space stands, else the middle character's start; none for a text of
-/// one character.
+/// The place nearest to the middle where white space stands, else where a character starts; none for a text of one
+/// character.
 fn middle(text: &str) -> Option<usize> {
     let half = text.len() / 2;
-    let nearest = |places: &mut dyn Iterator<Item = usize>| places.min_by_key(|place| place.abs_diff(half));
-    let mut blanks = text.char_indices().filter(|(_, character)| character.is_whitespace()).map(|(place, _)| place);
-    nearest(&mut blanks)
-        .or_else(|| nearest(&mut text.char_indices().map(|(place, _)| place).skip(1)))
-        .filter(|&place| place > 0)
+    let inner = || text.char_indices().skip(1);
+    let nearest = |places: &mut dyn Iterator<Item = (usize, char)>| {
+        places.map(|(place, _)| place).min_by_key(|place| place.abs_diff(half))
+    };
+    nearest(&mut inner().filter(|(_, character)| character.is_whitespace())).or_else(|| nearest(&mut inner()))
 }
 
 #[cfg(test)]
@@ -173,11 +173,14 @@ mod tests {
             (SectionKind::Findings, Some("FINDINGS"), &["Liver mass.", "Larger."]),
             (SectionKind::Impression, Some("IMPRESSION"), &["Progression."]),
         ]);
-        assert_eq!(read(&report, LIMITS), [
-            ("FINDINGS: Liver mass.".into(), "FINDINGS: Liver mass.".into()),
-            ("FINDINGS: Liver mass. Larger.".into(), "Larger.".into()),
-            ("IMPRESSION: Progression.".into(), "IMPRESSION: Progression.".into()),
-        ]);
+        assert_eq!(
+            read(&report, LIMITS),
+            [
+                ("FINDINGS: Liver mass.".into(), "FINDINGS: Liver mass.".into()),
+                ("FINDINGS: Liver mass. Larger.".into(), "Larger.".into()),
+                ("IMPRESSION: Progression.".into(), "IMPRESSION: Progression.".into()),
+            ]
+        );
     }
 
     #[test]
@@ -244,7 +247,8 @@ mod tests {
             places.push((*kind, start, text.len(), spans));
         }
         let span = |start, end| Span::new(&text, start, end).expect("a span");
-        let sections = places.iter().map(|&(kind, start, end, _)| Section { kind, title: None, span: span(start, end) });
+        let sections =
+            places.iter().map(|&(kind, start, end, _)| Section { kind, title: None, span: span(start, end) });
         let sentences = places.iter().flat_map(|(.., spans)| spans);
         let sentences = sentences.map(|&(start, end, section)| Sentence { span: span(start, end), section });
         Narrative::new(text.clone(), sections.collect(), sentences.collect(), Coverage::default())
