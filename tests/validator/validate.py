@@ -139,7 +139,10 @@ def main() -> int:
     surprises = 0
     for file in arguments.files:
         started = time.monotonic()
-        issues = checker.issues(file.read_text("utf-8-sig"))
+        try:
+            issues = checker.issues(file.read_text("utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            issues = [Issue("error", "file", "", str(error))]
         errors = [issue for issue in issues if issue.severity in {"error", "fatal"}]
         surprises += bool(errors) != arguments.expect_refused
         print(f"{'refused' if errors else 'accepted'} {file} ({time.monotonic() - started:.2f} s)")
