@@ -3,8 +3,8 @@
 
 usage: validate.py [--expect-refused] [--warnings] FILE…
 
-Exit 0 if every file is accepted (with --expect-refused: if every file is refused), else 1; 2 if the validator cannot
-be had. Two independent checks run on each: pyrofile-validator (profiles, bindings, reference types, invariants) and
+Exit 0 if every file is accepted (with --expect-refused: if every file is refused), else 1; 2 if a file or the
+validator cannot be had. Two independent checks run on each: pyrofile-validator (profiles, bindings, reference types, invariants) and
 HL7's own JSON Schema.
 """
 
@@ -132,14 +132,15 @@ def main() -> int:
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     try:
+        texts = [(file, file.read_text("utf-8-sig")) for file in arguments.files]
         checker = Checker()
-    except install.InstallError as error:
+    except (install.InstallError, OSError, UnicodeDecodeError) as error:
         print(f"validator: {error}", file=sys.stderr)
         return 2
     surprises = 0
-    for file in arguments.files:
+    for file, text in texts:
         started = time.monotonic()
-        issues = checker.issues(file.read_text("utf-8-sig"))
+        issues = checker.issues(text)
         errors = [issue for issue in issues if issue.severity in {"error", "fatal"}]
         surprises += bool(errors) != arguments.expect_refused
         print(f"{'refused' if errors else 'accepted'} {file} ({time.monotonic() - started:.2f} s)")
