@@ -42,7 +42,8 @@ pub(super) const KNOWN: [(SectionKind, &str); 12] = [
          exam, physical examination, pe, on examination, o/e, examination findings, vital signs, vitals, \
          microscopy, microscopic description, gross description, macroscopy, microscopic, gross, narrative, \
          description, body of report, other findings, operative findings, intraoperative findings, remaining \
-         findings, echo findings",
+         findings, echo findings, description of procedure, procedure in detail, description of operation, \
+         procedure note, operative procedure, details of procedure, procedure details",
     ),
     (
         SectionKind::Assessment,
@@ -65,10 +66,9 @@ pub(super) const KNOWN: [(SectionKind, &str); 12] = [
     (
         SectionKind::Technique,
         "technique, techniques, procedure, procedures, exam, examination, study, protocol, contrast, method, \
-         methods, acquisition, procedure performed, procedures performed, description of procedure, procedure \
-         in detail, description of operation, operation performed, operation, operative procedure, \
-         anesthesia, anaesthesia, exam type, type of exam, preparation, procedure note, name of operation, \
-         title of operation, sequences, radiopharmaceutical",
+         methods, acquisition, procedure performed, procedures performed, operation performed, operation, \
+         anesthesia, anaesthesia, exam type, type of exam, preparation, name of operation, title of \
+         operation, sequences, radiopharmaceutical",
     ),
     (
         SectionKind::Indication,
