@@ -80,8 +80,7 @@ impl ModelArgs {
     }
 
     pub(super) fn session_settings(&self) -> SessionSettings {
-        let settings = SessionSettings::default();
-        SessionSettings { threads: self.threads.map_or(settings.threads, std::num::NonZeroUsize::get), ..settings }
+        SessionSettings { threads: self.threads.map(std::num::NonZeroUsize::get), ..SessionSettings::default() }
     }
 }
 
