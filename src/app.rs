@@ -106,9 +106,7 @@ pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
         None => Model::built_in().context("loading the built-in model")?,
     };
     let mut settings = ClassifierSettings::default();
-    if let Some(threads) = config.threads {
-        settings.session.threads = threads;
-    }
+    settings.session.threads = config.threads;
     settings.decide.review_confidence_min = config.review_below;
     Classifier::start(model, settings).context("starting the model")
 }
