@@ -75,6 +75,11 @@ impl Pipeline {
         Ok(settled)
     }
 
+    /// Gives a job up where people see it.
+    pub async fn abandon(&self, job: &LeasedJob, why: &str) -> Result<(), StoreError> {
+        self.store.abandon_job(job, why, self.clock.now()).await
+    }
+
     /// Annotates one resource and stores nothing.
     pub async fn annotate(&self, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
         let started = Instant::now();

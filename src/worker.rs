@@ -77,7 +77,7 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
     if job.attempt > attempts_max {
         // Claimed before and never settled: it may be what killed the worker.
         let why = format!("given up after {attempts_max} tries that did not end");
-        settled(store.abandon_job(&job, &why).await, "abandoned");
+        settled(pipeline.abandon(&job, &why).await, "abandoned");
         return;
     }
     let result = tokio::select! {
@@ -98,7 +98,7 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
         }
         OnFailure::Retry | OnFailure::Fail => {
             error!(job = job.id, attempt = job.attempt, error = %text, "a job failed and is given up");
-            settled(store.abandon_job(&job, &text).await, "abandoned");
+            settled(pipeline.abandon(&job, &text).await, "abandoned");
         }
     }
 }

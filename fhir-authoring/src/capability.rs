@@ -1,4 +1,4 @@
-//! What this server does, as a CapabilityStatement.
+//! What this server does, as a `CapabilityStatement`.
 
 use std::str::FromStr;
 
@@ -17,7 +17,7 @@ use crate::datatypes::{code, instant};
 use crate::draft::{CapabilityDraft, OperationDraft, ResourceDraft, SearchParamDraft};
 use crate::{AuthoringError, built, written};
 
-/// Writes a CapabilityStatement of a running server: R4 (4.0.1), JSON.
+/// Writes a `CapabilityStatement` of a running server: R4 (4.0.1), JSON.
 pub fn capability_statement(draft: &CapabilityDraft) -> Result<String, AuthoringError> {
     let software = CapabilityStatementSoftware::builder()
         .name("Responsum".to_owned())
@@ -64,10 +64,13 @@ fn resource(draft: &ResourceDraft) -> Result<CapabilityStatementRestResource, Au
         let builder = CapabilityStatementRestResourceInteraction::builder().code(interaction.code().to_owned());
         built("CapabilityStatement.rest.resource.interaction", builder.build()).map(Some)
     });
+    let resource_type = ResourceType::from_str(&draft.resource_type).ok();
+    // The model takes any text for a type of a future version.
+    let known = resource_type.filter(|kind| !matches!(kind, ResourceType::_Custom(_)));
     let versioning =
         if draft.versioned_update { ResourceVersionPolicy::VersionedUpdate } else { ResourceVersionPolicy::Versioned };
     let mut builder = CapabilityStatementRestResource::builder()
-        .r#type(ResourceType::from_str(&draft.resource_type).map_err(|_| AuthoringError::ResourceType)?)
+        .r#type(known.ok_or(AuthoringError::ResourceType)?)
         .supported_profile(draft.supported_profiles.iter().cloned().map(Some).collect())
         .interaction(interactions.collect::<Result<_, _>>()?)
         .versioning(versioning)
@@ -105,4 +108,73 @@ fn operation(draft: &OperationDraft) -> Result<CapabilityStatementRestResourceOp
         builder = builder.documentation(documentation.clone());
     }
     built("CapabilityStatement.rest.resource.operation", builder.build())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::draft::{SearchType, SystemInteraction, TypeInteraction};
+
+    fn draft() -> CapabilityDraft {
+        CapabilityDraft {
+            base_url: "http://127.0.0.1:8080/fhir".to_owned(),
+            software_version: "0.1.0".to_owned(),
+            date: datetime!(2026-03-02 09:15:30 UTC),
+            security: Some("Bearer tokens.".to_owned()),
+            resources: vec![ResourceDraft {
+                resource_type: "Observation".to_owned(),
+                interactions: TypeInteraction::ALL.to_vec(),
+                search_params: SearchType::ALL
+                    .iter()
+                    .map(|kind| SearchParamDraft {
+                        name: kind.code().to_owned(),
+                        kind: *kind,
+                        definition: None,
+                        documentation: None,
+                    })
+                    .collect(),
+                ..ResourceDraft::default()
+            }],
+            interactions: SystemInteraction::ALL.to_vec(),
+            operations: vec![OperationDraft {
+                name: "annotate".to_owned(),
+                definition: "http://responsum.health/fhir/OperationDefinition/annotate".to_owned(),
+                documentation: None,
+            }],
+        }
+    }
+
+    #[test]
+    fn a_statement_says_r4_json_and_what_each_resource_type_can_do() {
+        let statement: Value =
+            serde_json::from_str(&capability_statement(&draft()).expect("a statement")).expect("JSON");
+        assert_eq!(statement["fhirVersion"], "4.0.1");
+        assert_eq!(statement["kind"], "instance");
+        assert_eq!(statement["status"], "active");
+        assert_eq!(statement["format"], json!(["application/fhir+json", "json"]));
+        assert_eq!(statement["software"], json!({"name": "Responsum", "version": "0.1.0"}));
+        assert_eq!(statement["implementation"]["url"], "http://127.0.0.1:8080/fhir");
+        let rest = &statement["rest"][0];
+        assert_eq!(rest["mode"], "server");
+        assert_eq!(rest["security"]["description"], "Bearer tokens.");
+        assert_eq!(rest["interaction"][0]["code"], "transaction");
+        assert_eq!(rest["operation"][0]["name"], "annotate");
+        let resource = &rest["resource"][0];
+        assert_eq!(resource["type"], "Observation");
+        assert_eq!(resource["versioning"], "versioned");
+        assert_eq!(resource["interaction"].as_array().expect("interactions").len(), TypeInteraction::ALL.len());
+        for (param, kind) in resource["searchParam"].as_array().expect("parameters").iter().zip(SearchType::ALL) {
+            assert_eq!(param["type"], kind.code());
+        }
+    }
+
+    #[test]
+    fn a_resource_type_that_fhir_does_not_have_is_refused() {
+        let mut draft = draft();
+        draft.resources[0].resource_type = "Report".to_owned();
+        assert!(matches!(capability_statement(&draft), Err(AuthoringError::ResourceType)));
+    }
 }

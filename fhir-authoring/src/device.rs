@@ -20,8 +20,11 @@ pub fn device(draft: &DeviceDraft) -> Result<String, AuthoringError> {
         value: Some(draft.model_sha256.clone()),
     })?;
     let name = DeviceDeviceName::builder().name(draft.model_name.clone()).r#type(DeviceNameType::ModelName).build();
-    let mut kind =
-        concept(vec![coding(terms::SYSTEM_AI_DEVICE_TYPE, "Artificial-Intelligence", "Artificial Intelligence")?])?;
+    let mut kind = concept(vec![coding(
+        terms::SYSTEM_AI_DEVICE_TYPE,
+        "Artificial-Intelligence",
+        "All kinds of Artificial Intelligence",
+    )?])?;
     kind.text = Some("Text classifier for response to treatment".to_owned());
     let builder = Device::builder()
         .id(draft.id.clone())
@@ -48,4 +51,33 @@ pub fn device(draft: &DeviceDraft) -> Result<String, AuthoringError> {
 fn version(code: &str, display: &str, value: &str) -> Result<DeviceVersion, AuthoringError> {
     let kind = one_coding(terms::SYSTEM_VERSION_TYPE, code, display)?;
     built("Device.version", DeviceVersion::builder().r#type(kind).value(value.to_owned()).build())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn a_device_is_one_version_of_one_model() {
+        let draft = DeviceDraft {
+            id: "model-1".to_owned(),
+            version_id: None,
+            last_updated: None,
+            model_name: "responsum-minilm-response".to_owned(),
+            model_version: "0.1.0".to_owned(),
+            model_sha256: "ab".repeat(32),
+            software_version: "0.2.0".to_owned(),
+        };
+        let device: Value = serde_json::from_str(&device(&draft).expect("a Device")).expect("JSON");
+        assert_eq!(device["resourceType"], "Device");
+        assert_eq!(device["identifier"], json!([{"system": terms::SYSTEM_MODEL_SHA256, "value": "ab".repeat(32)}]));
+        assert_eq!(device["deviceName"], json!([{"name": "responsum-minilm-response", "type": "model-name"}]));
+        assert_eq!(device["version"][0]["value"], "0.1.0");
+        assert_eq!(device["version"][0]["type"]["coding"][0]["code"], "model");
+        assert_eq!(device["version"][1]["value"], "0.2.0");
+        assert_eq!(device["type"]["coding"][0]["code"], "Artificial-Intelligence");
+        assert_eq!(device["note"][0]["text"], SAFETY);
+    }
 }

@@ -178,3 +178,191 @@ fn may_derive_from(source: &ReferenceDraft) -> bool {
     };
     !names("DiagnosticReport") || names("DocumentReference")
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::draft::{IdentifierDraft, ObservationStatus};
+
+    fn draft() -> ObservationDraft {
+        ObservationDraft {
+            id: "obs-1".to_owned(),
+            version_id: Some("3".to_owned()),
+            last_updated: Some(datetime!(2026-03-02 09:15:30.123456789 UTC)),
+            source: Some("https://ehr.example/fhir/DiagnosticReport/7".to_owned()),
+            identifiers: vec![IdentifierDraft::default()],
+            status: ObservationStatus::Preliminary,
+            about_cancer: false,
+            subject: Some(ReferenceDraft::to("Patient/1")),
+            encounter: Some(ReferenceDraft {
+                reference: None,
+                identifier: Some(IdentifierDraft { system: None, value: Some("visit 9".to_owned()) }),
+            }),
+            effective: Some(EffectiveDraft::DateTime("2026-02".to_owned())),
+            issued: datetime!(2026-03-02 09:15:30 UTC),
+            label: Label::NotResponded,
+            category: Some(Category::Progressive),
+            confidence: Some(f64::from(0.873_456_f32)),
+            device: ReferenceDraft::to("Device/model-1"),
+            derived_from: None,
+            evidence: vec![EvidenceDraft {
+                reference: "Binary/narrative-7".to_owned(),
+                path: None,
+                offset: 12,
+                length: 34,
+            }],
+        }
+    }
+
+    fn read(draft: &ObservationDraft) -> (Value, Vec<LeftOut>) {
+        let authored = observation(draft).expect("an Observation");
+        (serde_json::from_str(&authored.json).expect("JSON"), authored.left_out)
+    }
+
+    #[test]
+    fn an_answer_has_the_shape_that_the_profile_says() {
+        let (observation, left_out) = read(&draft());
+        let expected = json!({
+            "resourceType": "Observation",
+            "id": "obs-1",
+            "meta": {
+                "versionId": "3",
+                "lastUpdated": "2026-03-02T09:15:30.123Z",
+                "source": "https://ehr.example/fhir/DiagnosticReport/7",
+                "profile": [terms::PROFILE_OBSERVATION],
+                "security": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+                    "code": "AIAST",
+                    "display": "Artificial Intelligence asserted"
+                }]
+            },
+            "status": "preliminary",
+            "code": {"coding": [{
+                "system": terms::SYSTEM_OBSERVATION, "code": "treatment-response", "display": "Response to treatment"
+            }]},
+            "subject": {"reference": "Patient/1"},
+            "encounter": {"identifier": {"value": "visit 9"}},
+            "effectiveDateTime": "2026-02",
+            "issued": "2026-03-02T09:15:30Z",
+            "valueCodeableConcept": {
+                "extension": [{
+                    "extension": [
+                        {"url": "reference", "valueReference": {"reference": "Binary/narrative-7"}},
+                        {"url": "offset", "valueInteger": 12},
+                        {"url": "length", "valueInteger": 34}
+                    ],
+                    "url": "http://hl7.org/fhir/StructureDefinition/derivation-reference"
+                }],
+                "coding": [{
+                    "system": terms::SYSTEM_LABEL, "code": "not-responded", "display": "Did not respond to treatment"
+                }]
+            },
+            "device": {"reference": "Device/model-1"},
+            "component": [
+                {
+                    "code": {"coding": [{
+                        "system": terms::SYSTEM_OBSERVATION,
+                        "code": "response-category",
+                        "display": "Category of the response"
+                    }]},
+                    "valueCodeableConcept": {"coding": [
+                        {"system": terms::SYSTEM_CATEGORY, "code": "progressive", "display": "Progressive disease"},
+                        {"system": terms::SYSTEM_SNOMED, "code": "271299001", "display": "Patient's condition worsened"}
+                    ]}
+                },
+                {
+                    "code": {"coding": [{
+                        "system": terms::SYSTEM_OBSERVATION,
+                        "code": "confidence",
+                        "display": "Confidence of the model"
+                    }]},
+                    "valueQuantity": {
+                        "value": 0.8735, "unit": "probability", "system": "http://unitsofmeasure.org", "code": "1"
+                    }
+                }
+            ]
+        });
+        assert_eq!(observation, expected);
+        assert!(left_out.is_empty());
+    }
+
+    #[test]
+    fn loinc_stands_beside_our_code_where_the_text_is_about_cancer() {
+        let (observation, _) = read(&ObservationDraft { about_cancer: true, ..draft() });
+        assert_eq!(observation["code"]["coding"][1]["code"], "88040-1");
+        assert_eq!(observation["code"]["coding"][1]["system"], "http://loinc.org");
+    }
+
+    #[test]
+    fn every_status_label_and_category_can_be_written() {
+        for status in ObservationStatus::ALL {
+            assert_eq!(read(&ObservationDraft { status: *status, ..draft() }).0["status"], status.code());
+        }
+        for label in Label::ALL {
+            let (observation, _) = read(&ObservationDraft { label: *label, ..draft() });
+            assert_eq!(observation["valueCodeableConcept"]["coding"][0]["code"], label.code());
+        }
+        for category in Category::ALL {
+            let (observation, _) = read(&ObservationDraft { category: Some(*category), ..draft() });
+            let codings = observation["component"][0]["valueCodeableConcept"]["coding"].as_array().expect("codings");
+            assert_eq!(codings[0]["code"], category.code());
+            assert_eq!(codings.len(), if snomed(*category).is_some() { 2 } else { 1 });
+        }
+    }
+
+    #[test]
+    fn what_was_taken_back_keeps_its_content() {
+        let (mut standing, _) = read(&draft());
+        let (withdrawn, _) = read(&ObservationDraft { status: ObservationStatus::EnteredInError, ..draft() });
+        standing["status"] = json!("entered-in-error");
+        assert_eq!(withdrawn, standing);
+    }
+
+    #[test]
+    fn a_date_that_fhir_cannot_hold_is_left_out_and_named() {
+        let period = |start: &str, end: &str| EffectiveDraft::Period {
+            start: (!start.is_empty()).then(|| start.to_owned()),
+            end: (!end.is_empty()).then(|| end.to_owned()),
+        };
+        for (effective, expected, named) in [
+            (EffectiveDraft::DateTime("2026-02-30".to_owned()), Value::Null, vec![LeftOut::EffectiveDateTime]),
+            (EffectiveDraft::DateTime("2026-02-03T10:00:00".to_owned()), Value::Null, vec![LeftOut::EffectiveDateTime]),
+            (period("2026-02-03", ""), json!({"start": "2026-02-03"}), vec![]),
+            (period("soon", "2026-02-03"), json!({"end": "2026-02-03"}), vec![LeftOut::EffectiveStart]),
+            (period("soon", "later"), Value::Null, vec![LeftOut::EffectiveStart, LeftOut::EffectiveEnd]),
+            (period("2026-02-03", "2026-02-01"), Value::Null, vec![LeftOut::EffectiveOrder]),
+            (period("2026-02-03", "2026-02"), json!({"start": "2026-02-03", "end": "2026-02"}), vec![]),
+            (period("", ""), Value::Null, vec![]),
+        ] {
+            let (observation, left_out) = read(&ObservationDraft { effective: Some(effective), ..draft() });
+            assert_eq!(observation["effectivePeriod"], expected);
+            assert_eq!(observation["effectiveDateTime"], Value::Null);
+            assert_eq!(left_out, named);
+        }
+    }
+
+    #[test]
+    fn only_a_document_reference_is_derived_from() {
+        for (source, expected) in [
+            ("DiagnosticReport/7", Value::Null),
+            ("https://ehr.example/fhir/DiagnosticReport/7/_history/2", Value::Null),
+            ("DocumentReference/7", json!([{"reference": "DocumentReference/7"}])),
+            ("urn:uuid:6f1f2b0e", json!([{"reference": "urn:uuid:6f1f2b0e"}])),
+        ] {
+            let derived_from = Some(ReferenceDraft::to(source));
+            assert_eq!(read(&ObservationDraft { derived_from, ..draft() }).0["derivedFrom"], expected);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_said_is_an_error_without_input() {
+        let confidence = observation(&ObservationDraft { confidence: Some(1.7), ..draft() });
+        assert!(matches!(confidence, Err(AuthoringError::Confidence)));
+        let far = EvidenceDraft { reference: "Binary/1".to_owned(), path: None, offset: 1 << 31, length: 1 };
+        let evidence = observation(&ObservationDraft { evidence: vec![far], ..draft() });
+        assert!(matches!(evidence, Err(AuthoringError::EvidenceSpan)));
+    }
+}

@@ -66,3 +66,88 @@ fn entity(draft: &EntityDraft) -> Result<ProvenanceEntity, AuthoringError> {
     let entity: Result<_, BuilderError> = builder.build();
     built("Provenance.entity", entity)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+    use time::macros::datetime;
+
+    use super::*;
+    use crate::draft::{Activity, AgentRole, EntityRole, ReferenceDraft, Withdrawal};
+
+    fn draft() -> ProvenanceDraft {
+        ProvenanceDraft {
+            id: "prov-1".to_owned(),
+            version_id: None,
+            last_updated: None,
+            target: ReferenceDraft::to("Observation/obs-1/_history/2"),
+            occurred: None,
+            recorded: datetime!(2026-03-02 09:15:30 UTC),
+            activity: Activity::Update,
+            reason: ReasonDraft::AiAsserted,
+            agents: vec![AgentDraft { role: AgentRole::Assembler, who: ReferenceDraft::to("Device/model-1") }],
+            entities: vec![EntityDraft {
+                role: EntityRole::Source,
+                what: ReferenceDraft::to("DiagnosticReport/7/_history/2"),
+            }],
+        }
+    }
+
+    fn read(draft: &ProvenanceDraft) -> Value {
+        serde_json::from_str(&provenance(draft).expect("a Provenance")).expect("JSON")
+    }
+
+    #[test]
+    fn it_names_the_exact_versions_and_the_device() {
+        let expected = json!({
+            "resourceType": "Provenance",
+            "id": "prov-1",
+            "meta": {"profile": [terms::PROFILE_PROVENANCE]},
+            "target": [{"reference": "Observation/obs-1/_history/2"}],
+            "recorded": "2026-03-02T09:15:30Z",
+            "reason": [{"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+                "code": "AIAST",
+                "display": "Artificial Intelligence asserted"
+            }]}],
+            "activity": {"coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/v3-DataOperation", "code": "UPDATE", "display": "revise"
+            }]},
+            "agent": [{
+                "type": {"coding": [{
+                    "system": "http://terminology.hl7.org/CodeSystem/provenance-participant-type",
+                    "code": "assembler",
+                    "display": "Assembler"
+                }]},
+                "who": {"reference": "Device/model-1"}
+            }],
+            "entity": [{"role": "source", "what": {"reference": "DiagnosticReport/7/_history/2"}}]
+        });
+        assert_eq!(read(&draft()), expected);
+    }
+
+    #[test]
+    fn a_withdrawal_says_why_in_code_and_words() {
+        for reason in Withdrawal::ALL {
+            let provenance = read(&ProvenanceDraft {
+                activity: Activity::Nullify,
+                reason: ReasonDraft::Withdrawn(*reason),
+                ..draft()
+            });
+            assert_eq!(provenance["reason"][0]["coding"][0]["code"], reason.code());
+            assert_eq!(provenance["reason"][0]["text"], reason.display());
+            assert_eq!(provenance["activity"]["coding"][0]["code"], "NULLIFY");
+        }
+    }
+
+    #[test]
+    fn every_entity_role_can_be_written_and_an_agent_without_a_name_is_refused() {
+        for role in EntityRole::ALL {
+            let entities = vec![EntityDraft { role: *role, what: ReferenceDraft::to("Binary/1") }];
+            assert_eq!(read(&ProvenanceDraft { entities, ..draft() })["entity"][0]["role"], role.code());
+        }
+        let agents = vec![AgentDraft { role: AgentRole::Verifier, who: ReferenceDraft::default() }];
+        let refused = provenance(&ProvenanceDraft { agents, ..draft() });
+        assert!(matches!(refused, Err(AuthoringError::Build { resource: "Provenance.agent", .. })));
+    }
+}

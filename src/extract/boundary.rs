@@ -5,31 +5,45 @@
 
 use std::ops::Range;
 
-use super::headings::is_in;
+use super::words::Words;
 
 /// Bytes before and after a full stop that `sentencex` is shown: more does not change its answer, and less keeps its
 /// work bounded on text that is all full stops.
 const ASKED_BYTES: usize = 160;
 
 /// Before a name or never at an end.
-const TITLES: &str = "dr, drs, mr, mrs, ms, prof, rev, vs, approx, resp, incl, viz";
+static TITLES: Words = Words::new("dr, drs, mr, mrs, ms, prof, rev, vs, approx, resp, incl, viz");
 
 /// Before a number, a list or an explanation.
-const BEFORE_NUMBERS: &str = "no, nos, nr, fig, figs, vol, pp, p, ref, refs, eq, ca, c, jan, feb, aug, sept, sep, oct, nov, dec, \
-    ch";
+static BEFORE_NUMBERS: Words = Words::new(
+    "no, nos, nr, fig, figs, vol, pp, p, ref, refs, eq, ca, c, jan, feb, aug, sept, sep, oct, nov, dec, \
+         ch",
+);
 
 /// Abbreviations: a lower-case word or a number after them goes on with the sentence.
-const ABBREVIATIONS: &str = "eg, ie, cf, al, etc, esp, po, tab, tabs, cap, caps, inj, hr, hrs, wk, wks, mo, mos, yr, yrs, min, \
-    mins, sec, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, neg, pos, dept, hosp, univ, tx, \
-    hx, dx, rx, st, wt, ht, temp, max, bid, tid";
+static ABBREVIATIONS: Words = Words::new(
+    "eg, ie, cf, al, etc, esp, po, tab, tabs, inj, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, \
+         dept, hosp, univ, tx, hx, dx, rx, st, wt, ht, temp, max, bid, tid, prev, subsp, spp, sp, ssp, strep, \
+         staph, dist, prox",
+);
 
 /// Units: what follows them in lower case goes on only if it continues a measurement.
-const CONTINUES_MEASUREMENT: &str =
-    "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep";
+static CONTINUES_MEASUREMENT: Words = Words::new(
+    "x, by, ×, in, and, to, or, of, at, per, long, wide, from, which, with, diameter, thick, deep, old, \
+         ago, later, duration, as, for, then",
+);
 
 /// Species whose genus is one letter.
-const SPECIES: &str = "coli, pylori, aureus, difficile, pneumoniae, jirovecii, faecalis, epidermidis, albicans, influenzae, \
-    tuberculosis, diff";
+static SPECIES: Words = Words::new(
+    "coli, pylori, aureus, difficile, pneumoniae, jirovecii, faecalis, epidermidis, albicans, influenzae, \
+         tuberculosis, diff",
+);
+
+/// Words that begin sentences, and no drug.
+static STARTERS: Words = Words::new(
+    "The, There, This, These, No, He, She, They, We, I, It, His, Her, Patient, On, In, At, After, If, \
+         For, And, But, With, Will, Continue, Plan, Please, Return, Follow",
+);
 
 /// Openings that may come before the first letter of a sentence.
 const OPENING: [char; 6] = ['(', '[', '"', '\'', '“', '‘'];
@@ -53,11 +67,11 @@ pub(super) fn ends(paragraph: &str, start: usize, mark: Range<usize>, next: usiz
 
 /// "metastasis.The liver": a full stop with no space after it.
 fn glued(paragraph: &str, mark: &Range<usize>) -> Verdict {
-    let word: String =
-        paragraph[..mark.start].chars().rev().take(24).take_while(|c| c.is_alphabetic() || *c == ')').collect();
+    let before = &paragraph[..mark.start];
+    let word = before.rsplit(|c: char| !c.is_alphabetic() && c != ')').next().unwrap_or_default();
     let mut after = paragraph[mark.end..].chars();
     let capital = after.next().is_some_and(char::is_uppercase) && after.next().is_some_and(char::is_lowercase);
-    let ordinary = word.chars().count() >= 3 && !word.contains(char::is_uppercase);
+    let ordinary = (word.chars().count() >= 3 || is_unit(word)) && !word.contains(char::is_uppercase);
     if capital && ordinary && &paragraph[mark.clone()] == "." { Verdict::Ends } else { Verdict::GoesOn }
 }
 
@@ -96,25 +110,32 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
     let lower = word.to_lowercase();
     let lower = lower.as_str();
     let new = !first.is_lowercase() || is_mixed_case(next_word);
-    if word.is_empty() || is_in(TITLES, lower) {
+    if word.is_empty() || TITLES.has(lower) {
         return Verdict::GoesOn;
     }
-    if is_in(BEFORE_NUMBERS, lower) && (first.is_ascii_digit() || matches!(first, '#' | '~')) {
+    if BEFORE_NUMBERS.has(lower) && (first.is_ascii_digit() || matches!(first, '#' | '~')) {
         return Verdict::GoesOn;
     }
     if is_dotted(lower) {
-        let measured = first.is_ascii_digit() || first.is_lowercase();
-        return ends_if(!measured && !is_dotted(&next_word.to_lowercase()) && !matches!(lower, "e.g" | "i.e" | "c.f"));
+        if first.is_ascii_digit() || first.is_lowercase() || is_dotted(&next_word.to_lowercase()) {
+            return Verdict::GoesOn;
+        }
+        // A route is followed by a drug, unless the next word is one that begins sentences.
+        return match lower {
+            "e.g" | "i.e" | "c.f" => Verdict::GoesOn,
+            "p.o" | "i.v" | "i.m" | "s.c" => ends_if(STARTERS.has(next_word)),
+            _ => Verdict::Ends,
+        };
     }
     if is_single_letter(word) {
         return single_letter(before, word, first, next_word);
     }
-    if is_in(ABBREVIATIONS, lower) {
+    if ABBREVIATIONS.has(lower) {
         return ends_if(first.is_uppercase() && lower != "st");
     }
     if word.ends_with(|c: char| c.is_ascii_digit() || c == '%') || is_unit(lower) {
         let stage = word.len() <= 3 && word.starts_with(['T', 'N', 'M', 'L', 'S', 'C']);
-        return ends_if(new || !(stage || is_in(CONTINUES_MEASUREMENT, next_word)));
+        return ends_if(new || !(stage || CONTINUES_MEASUREMENT.has(next_word)));
     }
     if new {
         return Verdict::Ends;
@@ -149,20 +170,30 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
     let _ = words.next();
     let earlier = words.next().unwrap_or_default();
     let initial = earlier.trim_end_matches('.');
-    let species = is_in(SPECIES, &next_word.trim_end_matches(|c: char| !c.is_alphabetic()).to_lowercase());
+    let species = SPECIES.has(&next_word.trim_end_matches(|c: char| !c.is_alphabetic()).to_lowercase());
     let followed_by_initial = next_word.strip_suffix('.').is_some_and(is_single_letter);
-    if species || followed_by_initial || is_single_letter(initial) || is_in(TITLES, &initial.to_lowercase()) {
+    if species || followed_by_initial || is_single_letter(initial) {
         return Verdict::GoesOn;
     }
+    // "Dr. J. Example", or "seen by Dr. X. No complaints".
+    if TITLES.has(&initial.to_lowercase()) {
+        return if STARTERS.has(next_word) { Verdict::Ends } else { Verdict::GoesOn };
+    }
     if first.is_lowercase() && word.chars().all(char::is_uppercase) {
+        return Verdict::GoesOn;
+    }
+    if matches!(earlier.trim_end_matches(':'), "by" | "from" | "with" | "to") {
         return Verdict::GoesOn;
     }
     if earlier.starts_with(char::is_lowercase) && !first.is_lowercase() { Verdict::Ends } else { Verdict::Ask }
 }
 
 fn is_unit(word: &str) -> bool {
-    const UNITS: &str = "mm, cm, mg, ml, kg, g, dl, hu, gy, cc, mcg, l, mmol, iu, ng, mhz, mmhg, bpm";
-    is_in(UNITS, word.rsplit(['/', '-']).next().unwrap_or_default())
+    static UNITS: Words = Words::new(
+        "mm, cm, mg, ml, kg, g, dl, hu, gy, cc, mcg, l, mmol, iu, ng, mhz, mmhg, bpm, hr, hrs, wk, wks, mo, \
+         mos, yr, yrs, min, mins, sec, lb, lbs, pack",
+    );
+    UNITS.has(word.rsplit(['/', '-']).next().unwrap_or_default())
 }
 
 /// Asks `sentencex` whether a sentence starts at `next`.
@@ -210,6 +241,8 @@ mod tests {
             ("IV.", "Stable disease"),
             ("Opacity ?", "Metastasis"),
             ("Seen by J.", "R. Example"),
+            ("Signed by A.", "Example, MD"),
+            ("Follow-up in 8 wks.", "as planned"),
             ("Smith et al.", "(2010)"),
             ("Enhancement at the inf.", "margin"),
             ("On Jan.", "5 the CT"),

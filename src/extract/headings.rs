@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::words::{KNOWN, ORGANS, QUALIFIERS, STATING, WEAK, Words};
 use crate::domain::narrative::SectionKind;
 
 /// Bytes of a heading: "HISTORY OF PRESENT ILLNESS AND INTERVAL ONCOLOGIC HISTORY" has 56.
@@ -11,117 +12,13 @@ const HEADING_BYTES_MAX: usize = 70;
 /// Words of a heading.
 const HEADING_WORDS_MAX: usize = 8;
 
-/// Headings by what they are for, in lower case; a heading may also be several of them joined by "and", "/" or "&".
-const KNOWN: [(SectionKind, &str); 11] = [
-    (
-        SectionKind::Impression,
-        "impression, impressions, imp, conclusion, conclusions, opinion, summary, interpretation, final diagnosis, \
-         final diagnoses, final pathologic diagnosis, pathologic diagnosis, pathological diagnosis, histologic \
-         diagnosis, histological diagnosis, microscopic diagnosis, final pathology diagnosis, final \
-         interpretation, summary and conclusion, bottom line, overall response, response assessment, response \
-         evaluation, appraisal, synopsis, key findings, findings and impression, imaging response, time-point \
-         response, summary of findings",
-    ),
-    (
-        SectionKind::Findings,
-        "findings, finding, results, result, report, observations, imaging, imaging findings, imaging studies, \
-         radiology, pathology, labs, laboratory, laboratory data, laboratory results, laboratory studies, bloods, \
-         data, diagnostic studies, studies, investigations, objective, physical exam, physical examination, pe, on \
-         examination, o/e, examination findings, vital signs, vitals, microscopy, microscopic description, gross \
-         description, macroscopy, microscopic, gross, narrative, description, body of report, other findings, \
-         operative findings, intraoperative findings, remaining findings, echo findings",
-    ),
-    (
-        SectionKind::Assessment,
-        "assessment, assessments, assessment and plan, a/p, a&p, ap, plan and assessment, impression and plan, \
-         interval history, interval events, interval, hospital course, brief hospital course, clinical course, \
-         course, emergency department course, er course, subjective, clinical status, current status, disease \
-         status, progress, discussion, medical decision making, evaluation, comment, comments, outcome, status, \
-         today, response to treatment, treatment response, tumour response, tumor response, clinical impression",
-    ),
-    (
-        SectionKind::Plan,
-        "plan, plans, recommendation, recommendations, follow-up, follow up, followup, advice, treatment plan, \
-         disposition, next steps, next, decision, discharge instructions, postoperative plan, plan of care, \
-         counselling, counseling, actions, management plan",
-    ),
-    (
-        SectionKind::Comparison,
-        "comparison, comparisons, comparison studies, prior studies, prior study, comparison study",
-    ),
-    (
-        SectionKind::Technique,
-        "technique, techniques, procedure, procedures, exam, examination, study, protocol, contrast, method, \
-         methods, acquisition, procedure performed, procedures performed, description of procedure, procedure in \
-         detail, description of operation, operation performed, operation, operative procedure, anesthesia, \
-         anaesthesia, exam type, type of exam, preparation, procedure note, name of operation, title of operation, \
-         sequences, radiopharmaceutical",
-    ),
-    (
-        SectionKind::Indication,
-        "indication, indications, reason for exam, reason for examination, reason for study, reason for visit, \
-         reason for consultation, reason for consult, reason for referral, reason, clinical information, clinical \
-         indication, clinical history, clinical details, clinical data, clinical, clinical question, question, \
-         request, chief complaint, reason for admission, indication for procedure, indications for procedure, \
-         indications for operation, complaint, indications for surgery, reason for this examination, clinical \
-         background, clinical note",
-    ),
-    (
-        SectionKind::History,
-        "history, history of present illness, hpi, present illness, oncologic history, oncological history, \
-         oncology history, cancer history, treatment history, disease history, brief history, background, prior \
-         treatment, previous treatment, prior therapy, treatment so far, review of systems, ros, history of the \
-         present illness, treatment to date, previous therapy, haematological history, hematologic history, prior \
-         treatments, relevant history",
-    ),
-    (
-        SectionKind::PastHistory,
-        "past medical history, pmh, pmhx, past history, past surgical history, psh, medical history, surgical \
-         history, social history, shx, allergies, allergy, medications, medication, current medications, meds, \
-         home medications, drugs, discharge medications, habits, past psychiatric history, past medical and \
-         surgical history, allergies to medications, past, medications on admission, comorbidities, past oncologic \
-         history, immunizations, drug history",
-    ),
-    (
-        SectionKind::FamilyHistory,
-        "family history, fhx, fh, family medical history, family, family hx, familial history",
-    ),
-    (SectionKind::Addendum, "addendum, addenda, attending addendum, amendment, late entry, correction"),
-];
-
-/// Headings that are ordinary words too: they count only at the start of a line, or alone on it.
-const WEAK: &str = "report, data, course, interval, progress, status, today, next, decision, past, family, clinical, reason, \
-    question, request, contrast, method, study, exam, examination, result, labs, radiology, pathology, imaging, \
-    background, outcome, ap, pe, fh, gross, microscopic, narrative, description, imp, drugs, preparation, \
-    procedure";
-
-/// Words before a heading that do not change what it is for.
-const QUALIFIERS: &str = "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, radiological, \
-    radiologic, radiology, clinical, diagnostic, imaging, pathological, my";
-
-/// Words that begin the label of an organ, a region or a body system: a sentence of the findings, not a heading.
-const ORGANS: &str = "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, biliary, \
-    bladder, bone, bones, bowel, brain, breast, breasts, cardiac, cardiovascular, cervix, chest, colon, \
-    constitutional, ears, effusion, esophagus, extremities, eyes, gallbladder, gastrointestinal, general, \
-    genitalia, genitourinary, head, heart, heent, hepatobiliary, hila, joints, kidney, kidneys, liver, lung, \
-    lungs, lymph, marrow, mediastinal, mediastinum, mesentery, muscles, musculoskeletal, neck, neuro, neurologic, \
-    neurological, nodes, node, oesophagus, omentum, orbits, ovaries, pancreas, parenchyma, pelvic, pelvis, \
-    pericardium, peritoneum, pleura, pleural, prostate, psychiatric, rectal, rectum, respiratory, retroperitoneum, \
-    sinuses, skeleton, skin, soft, spine, spleen, stomach, testis, thorax, thyroid, trachea, uterus, vasculature, \
-    veins, ventricles, vessels";
-
-/// Words of a capital line that say something about the patient: such a line is a sentence, not a heading.
-const STATING: &str = "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, decreased, \
-    larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, was, are, were, has, \
-    have, complete, partial, response, responded, progression, progressive, progressed, remission, recurrence, \
-    recurrent, relapse, metastases, metastasis, metastatic, suspicious, likely, consistent, without, mild, severe, \
-    residual, free";
-
 /// A heading at the start of some text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heading {
     pub(super) kind: SectionKind,
-    /// Bytes of the title.
+    /// Where the title begins, after signs like `#`.
+    pub(super) lead: usize,
+    /// Where it ends, before its colon.
     pub(super) title: usize,
     /// Bytes up to the text that follows it.
     pub(super) body: usize,
@@ -144,7 +41,7 @@ pub(super) fn known(phrase: &str) -> Option<SectionKind> {
         return kinds.first().copied();
     }
     let (first, rest) = phrase.split_once(' ')?;
-    if is_in(QUALIFIERS, first) {
+    if QUALIFIERS.has(first) {
         return exact(rest);
     }
     by_last_word(&phrase)
@@ -155,11 +52,6 @@ fn exact(phrase: &str) -> Option<SectionKind> {
         KNOWN.iter().flat_map(|(kind, phrases)| phrases.split(", ").map(|phrase| (phrase, *kind))).collect()
     });
     KINDS.get(phrase).copied()
-}
-
-/// Whether one of `words`, which commas separate, is `word`.
-pub(super) fn is_in(words: &str, word: &str) -> bool {
-    words.split(", ").any(|known| known == word)
 }
 
 /// Lower case, single spaces, without a remark in brackets at its end.
@@ -176,9 +68,22 @@ fn by_last_word(phrase: &str) -> Option<SectionKind> {
         "impression" | "conclusion" | "opinion" if words <= 4 => Some(SectionKind::Impression),
         "findings" if words <= 3 => Some(SectionKind::Findings),
         "recommendations" | "recommendation" if words <= 3 => Some(SectionKind::Plan),
+        "history" if words <= 6 => Some(history(phrase)),
         "technique" if words <= 3 => Some(SectionKind::Technique),
         "addendum" if words <= 3 => Some(SectionKind::Addendum),
         _ => None,
+    }
+}
+
+/// What a heading that ends in "history" is for.
+fn history(phrase: &str) -> SectionKind {
+    let names = |words: &[&str]| words.iter().any(|word| phrase.contains(word));
+    if names(&["family", "familial"]) {
+        SectionKind::FamilyHistory
+    } else if names(&["past", "medical", "surgical", "social", "personal", "psychiatric", "smoking", "drug"]) {
+        SectionKind::PastHistory
+    } else {
+        SectionKind::History
     }
 }
 
@@ -186,29 +91,71 @@ fn by_last_word(phrase: &str) -> Option<SectionKind> {
 pub(super) fn at_line_start(line: &str) -> Option<Heading> {
     let lead = line.len() - line.trim_start_matches(['*', '#', '_', ' ']).len();
     let inner = &line[lead..];
-    let heading = with_colon(inner).or_else(|| alone(inner)).or_else(|| capitals_then_text(inner))?;
-    Some(Heading { title: heading.title + lead, body: heading.body + lead, ..heading })
+    let mut heading = with_colon(inner)
+        .or_else(|| alone(inner))
+        .or_else(|| first_cell(inner))
+        .or_else(|| with_dash(inner))
+        .or_else(|| capitals_then_text(inner))?;
+    if matches!(normalised(&inner[..heading.title]).as_str(), "exam" | "examination")
+        && !names_modality(&inner[heading.body..])
+    {
+        heading.kind = SectionKind::Findings;
+    }
+    Some(Heading { lead, title: heading.title + lead, body: heading.body + lead, ..heading })
+}
+
+/// Whether a text begins with an imaging study: "EXAM: CT chest" names one, "Exam: well" is what a hand found.
+fn names_modality(text: &str) -> bool {
+    static MODALITIES: Words = Words::new(
+        "ct, mri, mr, pet, us, ultrasound, mammogram, mammography, xray, ray, radiograph, radiographs, scan, doppler, \
+         scintigraphy, spect, angiogram, angiography, echocardiogram, fluoroscopy, dexa, dxa, tomography, cta, mra, \
+         mrcp, sonogram, cxr",
+    );
+    text.split(|c: char| !c.is_alphabetic())
+        .filter(|word| !word.is_empty())
+        .take(6)
+        .any(|word| MODALITIES.has(&word.to_lowercase()))
 }
 
 /// The heading that a sentence within a line starts with.
 pub(super) fn within_line(rest: &str) -> Option<Heading> {
     let heading = with_colon(rest).or_else(|| capitals_then_text(rest)).or_else(|| dictated(rest))?;
     let phrase = normalised(&rest[..heading.title]);
-    (!is_in(WEAK, &phrase)).then_some(heading)
+    (!WEAK.has(&phrase)).then_some(heading)
 }
 
 fn with_colon(text: &str) -> Option<Heading> {
     let title = label(text)?;
     let kind = known(&text[..title])?;
     let rest = text[title..].trim_start_matches([':', '*', '_', ' ', '-']);
-    Some(Heading { kind, title, body: text.len() - rest.len() })
+    Some(Heading { kind, lead: 0, title, body: text.len() - rest.len() })
 }
 
 fn alone(line: &str) -> Option<Heading> {
     let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,".contains(c));
     let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
-    let kind = known(phrase).filter(|_| plausible)?;
-    Some(Heading { kind, title: phrase.len(), body: line.len() })
+    let kind = if plausible { known(phrase)? } else { return None };
+    Some(Heading { kind, lead: 0, title: phrase.len(), body: line.len() })
+}
+
+/// "Impression – stable": a dash between spaces in place of the colon.
+fn with_dash(line: &str) -> Option<Heading> {
+    let (at, dash) = line.match_indices([' ', '\t']).find_map(|(at, blank)| {
+        let rest = &line[at + blank.len()..];
+        ["- ", "– ", "— "].into_iter().find(|dash| rest.starts_with(*dash)).map(|dash| (at, dash))
+    })?;
+    let phrase = &line[..at];
+    if phrase.len() > HEADING_BYTES_MAX || !phrase.starts_with(char::is_uppercase) {
+        return None;
+    }
+    Some(Heading { kind: exact(&phrase.to_lowercase())?, lead: 0, title: at, body: at + 1 + dash.len() })
+}
+
+/// "Indication | Pain": the first of two cells of a table row.
+fn first_cell(line: &str) -> Option<Heading> {
+    let (cell, text) = line.split_once(" | ").filter(|(_, text)| !text.contains(" | "))?;
+    let kind = known(cell).filter(|_| cell.len() <= HEADING_BYTES_MAX)?;
+    Some(Heading { kind, lead: 0, title: cell.len(), body: line.len() - text.len() })
 }
 
 /// "IMPRESSION stable", "FINDINGS - The liver": a known word in capitals before text that is not in capitals.
@@ -219,19 +166,19 @@ fn capitals_then_text(text: &str) -> Option<Heading> {
         return None;
     }
     let lower = word.to_lowercase();
-    if is_in(WEAK, &lower) {
+    if WEAK.has(&lower) {
         return None;
     }
     let kind = exact(&lower)?;
     let after = &text[title..];
-    let rest = after.trim_start_matches([' ', '\t', '-', '–', '—', '.', '=', ',']);
+    let rest = after.trim_start_matches([' ', '\t', '-', '–', '—', '.', '=', ',', '|']);
     let dash = after.trim_start().starts_with(['-', '–', '—', '=']);
     let next: &str = rest.split_whitespace().next().unwrap_or_default();
     let concluding = kind == SectionKind::Impression;
     let capital_text = next.chars().count() > 1 && !next.chars().any(char::is_lowercase);
     let phrase_goes_on = matches!(next.to_lowercase().as_str(), "of" | "is" | "was" | "are" | "on" | "and" | "from");
     let heading = dash || (rest.len() < after.len() && !phrase_goes_on && (concluding || !capital_text));
-    heading.then_some(Heading { kind, title, body: text.len() - rest.len() })
+    heading.then_some(Heading { kind, lead: 0, title, body: text.len() - rest.len() })
 }
 
 /// "impression good response": a dictated heading that nobody typed a colon for.
@@ -239,7 +186,7 @@ fn dictated(text: &str) -> Option<Heading> {
     let word = ["impression ", "conclusion "].into_iter().find(|word| text.starts_with(word))?;
     let next = text[word.len()..].split_whitespace().next().unwrap_or_default();
     let goes_on = ["of", "is", "was", "from", "on", "that", "and", "drawn", "remains"].contains(&next);
-    (!goes_on).then_some(Heading { kind: SectionKind::Impression, title: word.len() - 1, body: word.len() })
+    (!goes_on).then_some(Heading { kind: SectionKind::Impression, lead: 0, title: word.len() - 1, body: word.len() })
 }
 
 /// Bytes of the label that `text` starts with, before its colon: "Liver", "Right upper lobe", "IMPRESSION".
@@ -267,14 +214,22 @@ pub(super) fn is_organ(label: &str) -> bool {
         .split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty())
         .take(6)
-        .any(|word| is_in(ORGANS, &word.to_lowercase()))
+        .any(|word| ORGANS.has(&word.to_lowercase()))
+}
+
+/// Whether a title is organs and regions, and no examination of them: "CHEST", "ABDOMEN AND PELVIS".
+pub(super) fn names_organs_alone(title: &str) -> bool {
+    let mut words = title.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty());
+    words.all(|word| matches!(word, "AND" | "and") || ORGANS.has(&word.to_lowercase()))
 }
 
 /// Whether a label names a relative: a line of the family history.
 pub(super) fn is_relative(label: &str) -> bool {
-    const RELATIVES: &str = "mother, father, sister, sisters, brother, brothers, aunt, uncle, grandmother, grandfather, cousin, \
-        son, daughter, children, maternal, paternal, siblings, parents";
-    label.split(|c: char| !c.is_alphabetic()).any(|word| is_in(RELATIVES, &word.to_lowercase()))
+    static RELATIVES: Words = Words::new(
+        "mother, father, sister, sisters, brother, brothers, aunt, uncle, grandmother, grandfather, cousin, \
+         son, daughter, children, maternal, paternal, siblings, parents",
+    );
+    label.split(|c: char| !c.is_alphabetic()).any(|word| RELATIVES.has(&word.to_lowercase()))
 }
 
 /// Whether a line in capitals can be a heading that is not known: short, and stating nothing.
@@ -291,13 +246,13 @@ pub(super) fn is_capital_title(line: &str) -> bool {
 
 /// Whether no word of a title says something about the patient.
 pub(super) fn states_nothing(title: &str) -> bool {
-    !title.split(|c: char| !c.is_alphanumeric()).any(|word| is_in(STATING, &word.to_lowercase()))
+    !title.split(|c: char| !c.is_alphanumeric()).any(|word| STATING.has(&word.to_lowercase()))
 }
 
 /// Header, footer and signature lines, by how they begin.
 pub(super) fn margin(line: &str) -> Option<SectionKind> {
     /// Bytes of such a line: longer ones are prose.
-    const MARGIN_BYTES_MAX: usize = 200;
+    const MARGIN_BYTES_MAX: usize = 300;
     const SIGNED: [&str; 19] = [
         "electronically signed",
         "e-signed",
@@ -411,6 +366,10 @@ mod tests {
             ("COMPARISON: None.", Comparison, "None."),
             ("Technique: x", Technique, "x"),
             ("Plan", Plan, ""),
+            ("Impression – stable", Impression, "stable"),
+            ("EXAM: CT chest", Technique, "CT chest"),
+            ("Exam: Nodes of 2 cm", Findings, "Nodes of 2 cm"),
+            ("Reason for exam | Pain", Indication, "Pain"),
             ("ADDENDUM, two days later", Addendum, ""),
             ("Addendum 12/3: x", Addendum, "x"),
         ];
@@ -459,5 +418,14 @@ mod tests {
         assert!(is_capital_title("CT CHEST, ABDOMEN AND PELVIS"));
         assert!(!is_capital_title("NO EVIDENCE OF RECURRENCE"));
         assert!(!is_capital_title("STABLE METASTASES"));
+    }
+
+    #[test]
+    fn the_tables_are_written_as_they_are_searched() {
+        for (_, phrases) in KNOWN {
+            for phrase in phrases.split(", ") {
+                assert_eq!(phrase, normalised(phrase));
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ mod rendition;
 mod sections;
 mod sentences;
 mod sniff;
+mod words;
 
 use std::ops::Range;
 
@@ -165,6 +166,42 @@ mod tests {
         );
         let sentences: Vec<_> = narrative.sentences().iter().map(|s| s.span.of(narrative.text())).collect();
         assert_eq!(sentences, ["Nodule 5 mm.", "Stable disease.", "No new lesion.", "Draft: progression"]);
+    }
+
+    /// Sections with their titles, and under each its sentences.
+    fn outline(narrative: &Narrative) -> String {
+        let mut lines = Vec::new();
+        for (index, section) in narrative.sections().iter().enumerate() {
+            let title = section.title.map_or("", |title| title.of(narrative.text()));
+            lines.push(format!("{}: {title}", section.kind.code()).trim_end().to_owned());
+            let own = narrative.sentences().iter().filter(|sentence| sentence.section == index);
+            lines.extend(own.map(|sentence| format!("  {}", sentence.span.of(narrative.text()).replace('\n', "/"))));
+        }
+        lines.join("\n")
+    }
+
+    #[test]
+    fn whole_reports_are_divided_as_a_reader_divides_them() {
+        for (content_type, report, expected) in [
+            (
+                "text/plain",
+                include_str!("../../tests/fixtures/extract/radiology.txt"),
+                include_str!("../../tests/fixtures/extract/radiology.outline"),
+            ),
+            (
+                "text/html",
+                include_str!("../../tests/fixtures/extract/clinic-note.html"),
+                include_str!("../../tests/fixtures/extract/clinic-note.outline"),
+            ),
+            (
+                "text/plain",
+                include_str!("../../tests/fixtures/extract/comma-breaks.txt"),
+                include_str!("../../tests/fixtures/extract/comma-breaks.outline"),
+            ),
+        ] {
+            let attachments = vec![(AttachmentRole::Report, Some(content_type), report.as_bytes().to_vec())];
+            assert_eq!(outline(&narrative(document(attachments))), expected.trim_end());
+        }
     }
 
     #[test]

@@ -92,8 +92,9 @@ impl Outline<'_> {
         if let Some(heading) = headings::at_line_start(content) {
             self.head(at, &heading, line);
         } else if may_be_title && headings::states_nothing(content) {
-            let heading = Heading { kind: SectionKind::Other, title: content.len(), body: content.len() };
-            self.head(at, &heading, line);
+            let title = content.trim_end_matches(':').len();
+            let kind = if headings::names_organs_alone(content) { SectionKind::Findings } else { SectionKind::Other };
+            self.head(at, &Heading { kind, lead: 0, title, body: content.len() }, line);
         } else {
             self.continue_or_leave(line, before);
         }
@@ -103,7 +104,7 @@ impl Outline<'_> {
     /// Begins a section with a heading.
     fn head(&mut self, at: usize, heading: &Heading, line: &Line) {
         let body = at + heading.body;
-        self.start(at, heading.kind, body, Some(at..at + heading.title));
+        self.start(at, heading.kind, body, Some(at + heading.lead..at + heading.title));
         self.open = Open { kind: heading.kind, inline: body < line.range.end };
     }
 

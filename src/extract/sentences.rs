@@ -6,6 +6,7 @@ use super::boundary;
 use super::headings;
 use super::lines::{self, Line};
 use super::sections::Part;
+use super::words::Words;
 
 /// A text whose longest lines have no more characters may be wrapped by hand; beyond it, a line is a paragraph.
 const WRAPPED_LINE_BYTES_MAX: usize = 140;
@@ -15,6 +16,9 @@ const WRAPPED_LINE_BYTES_MIN: usize = 40;
 
 /// Bytes within brackets in which a full stop ends no sentence; a longer bracket was probably never closed.
 const BRACKET_BYTES_MAX: usize = 300;
+
+/// Words with which neither a sentence ends nor a note in catchwords begins.
+static LINKING: Words = Words::new("and, or, of, with, to, from, by, for, is, was, are, were, has, had, which, that");
 
 /// The sentences of `text`: trimmed, in order, and the index of the section that each belongs to.
 pub(super) fn sentences(text: &str, lines: &[Line], parts: &[Part]) -> Vec<(Range<usize>, usize)> {
@@ -62,12 +66,18 @@ fn paragraphs(text: &str, lines: &[Line], body: &Range<usize>, width: usize) -> 
 /// Whether `line` goes on with what the paragraph before it says.
 fn wraps(text: &str, paragraph: &Range<usize>, line: &Line, width: usize) -> bool {
     let content = &text[line.range.clone()];
-    if line.after_blank || line.after_comma || begins_anew(content) {
+    if begins_anew(content) {
         return false;
     }
     let before = &text[paragraph.clone()];
     let last_line = before.rsplit('\n').next().unwrap_or_default();
-    if is_row(last_line) || last_line.ends_with(':') {
+    if last_line.ends_with(':') {
+        // "LIVER:" on its own line belongs to what follows; "Measured today:" may head a list.
+        return headings::label(before).is_some_and(|length| {
+            length + 1 == before.len() && (!line.after_blank || headings::is_organ(&before[..length]))
+        });
+    }
+    if line.after_blank || line.after_comma || is_row(last_line) {
         return false;
     }
     let ended = last_line.ends_with(['.', '?', '!', ';']);
@@ -75,14 +85,15 @@ fn wraps(text: &str, paragraph: &Range<usize>, line: &Line, width: usize) -> boo
     let full = (WRAPPED_LINE_BYTES_MIN..=WRAPPED_LINE_BYTES_MAX).contains(&last_line.len())
         && last_line.len() + 1 + first_word > width;
     let lower = content.starts_with(char::is_lowercase);
-    full || (!ended && (ends_open(last_line) || (lower && last_line.len() >= WRAPPED_LINE_BYTES_MIN)))
+    let goes_on = ends_open(last_line)
+        || content.split(' ').next().is_some_and(|word| LINKING.has(word))
+        || (lower && last_line.len() >= WRAPPED_LINE_BYTES_MIN);
+    full || (!ended && goes_on)
 }
 
 /// Whether a line ends in the middle of a phrase.
 fn ends_open(line: &str) -> bool {
-    const OPEN: [&str; 16] =
-        ["and", "or", "of", "the", "with", "in", "to", "a", "an", "from", "by", "for", "no", "is", "was", "at"];
-    line.ends_with(',') || line.rsplit(' ').next().is_some_and(|word| OPEN.contains(&word))
+    line.ends_with(',') || line.rsplit(' ').next().is_some_and(|word| LINKING.has(word) || matches!(word, "the" | "a"))
 }
 
 /// A list item, table row or labelled line.
@@ -135,14 +146,14 @@ fn mark_at(content: &str, start: usize) -> Range<usize> {
     start..content.len() - rest.len()
 }
 
-/// Gives a sentence without white space around it, if there is a letter or digit in it.
+/// Gives a sentence without white space and stray commas around it, if there is a letter or digit in it.
 fn give(text: &str, range: Range<usize>, found: &mut impl FnMut(Range<usize>)) {
     let piece = &text[range.clone()];
     if !piece.contains(char::is_alphanumeric) {
         return;
     }
     let start = range.start + piece.len() - piece.trim_start_matches(|c: char| c.is_whitespace() || c == ',').len();
-    let end = range.start + piece.trim_end().len();
+    let end = range.start + piece.trim_end_matches(|c: char| c.is_whitespace() || c == ',').len();
     found(start..end);
 }
 

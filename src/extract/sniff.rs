@@ -7,8 +7,11 @@ const SNIFFED_BYTES_MAX: usize = 4096;
 /// Characters of a content type that are repeated in a detail; longer ones are not media types.
 const CONTENT_TYPE_CHARACTERS_MAX: usize = 100;
 
-/// Shortest run of base64 letters that cannot be a word: an attachment that was encoded twice.
-const BASE64_RUN_MIN: usize = 200;
+/// Bytes of base64 that are no text but an attachment that was encoded twice.
+const BASE64_BYTES_MIN: usize = 200;
+
+/// Bytes of the first line of base64: encoders break lines at 64 or 76, and no word is as long.
+const BASE64_LINE_BYTES_MIN: usize = 60;
 
 /// The formats that are known by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -191,8 +194,15 @@ pub(super) fn held(bytes: &[u8]) -> Held {
     if let Some(format) = markup_root(head) {
         return Held::Known(format);
     }
-    let run = head.bytes().take_while(|b| b.is_ascii_alphanumeric() || b"+/=\r\n".contains(b)).count();
-    if run >= BASE64_RUN_MIN && run == head.len() { Held::Base64 } else { Held::Text }
+    if is_base64(head) { Held::Base64 } else { Held::Text }
+}
+
+/// Whether there is nothing but long lines of base64.
+fn is_base64(head: &str) -> bool {
+    let letters = head.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=\r\n".contains(&b));
+    letters
+        && head.len() >= BASE64_BYTES_MIN
+        && head.lines().next().is_some_and(|line| line.len() >= BASE64_LINE_BYTES_MIN)
 }
 
 /// Formats that begin with fixed bytes.

@@ -124,7 +124,9 @@ fn holds_something(attachment: &Attachment) -> bool {
 }
 
 fn presented_forms(resource: &RawObject<'_>) -> Vec<Attachment> {
-    listed(resource, "presentedForm", "DiagnosticReport.presentedForm", |form| Some(RawObject::parse(form).ok()?.into()))
+    listed(resource, "presentedForm", "DiagnosticReport.presentedForm", |form| {
+        Some(RawObject::parse(form).ok()?.into())
+    })
 }
 
 fn contents(resource: &RawObject<'_>) -> Vec<Attachment> {
@@ -147,8 +149,10 @@ impl From<RawObject<'_>> for AttachmentElement {
     fn from(element: RawObject<'_>) -> Self {
         let content = match (element.raw("data"), element.raw("url")) {
             (Some(data), _) => decode_base64(data.get()),
-            (None, Some(url)) => serde_json::from_str(url.get())
-                .map_or_else(|_| AttachmentContent::Malformed("its url is not a string".into()), AttachmentContent::Url),
+            (None, Some(url)) => serde_json::from_str(url.get()).map_or_else(
+                |_| AttachmentContent::Malformed("its url is not a string".into()),
+                AttachmentContent::Url,
+            ),
             (None, None) => AttachmentContent::Empty,
         };
         Self { content_type: element.get("contentType"), content }
@@ -162,10 +166,8 @@ fn listed(
     path: &str,
     attachment: impl Fn(&str) -> Option<AttachmentElement>,
 ) -> Vec<Attachment> {
-    let malformed = |why: &str| AttachmentElement {
-        content_type: None,
-        content: AttachmentContent::Malformed(why.to_owned()),
-    };
+    let malformed =
+        |why: &str| AttachmentElement { content_type: None, content: AttachmentContent::Malformed(why.to_owned()) };
     let items = match resource.list(member) {
         None => return Vec::new(),
         Some(Err(_)) => vec![malformed("the element is not a list")],

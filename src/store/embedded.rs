@@ -31,7 +31,6 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions as _, Connection as _};
 
 use self::account::Account;
-use self::binaries::{Binaries, Unfit};
 use self::server::Server;
 
 /// Role and database of the service.
@@ -106,7 +105,7 @@ impl EmbeddedPostgres {
                 cluster::ensure_exists(&home, &binaries, &account, settings.durability)?;
                 let socket_dir = folders::socket_dir(&home, &account)?;
                 cluster::write_settings(&cluster, &socket_dir, settings)?;
-                (Server::start(&home, &binaries, &account)?, socket_dir)
+                (Server::start(&home, &socket_dir, &binaries, &account)?, socket_dir)
             }
         };
         Ok(Self { cluster, socket_dir, server: Mutex::new(server), stopped: false, _lock: lock })
@@ -153,14 +152,17 @@ impl EmbeddedPostgres {
     ///
     /// # Errors
     /// If it does not end within the limit even when told to drop everything.
-    pub async fn stop(mut self) -> Result<(), EmbeddedError> {
-        let stopping = tokio::task::spawn_blocking(move || {
-            let stopped = self.server.get_mut().unwrap_or_else(PoisonError::into_inner).stop();
-            self.stopped = stopped.is_ok();
-            stopped
-        });
+    pub async fn stop(self) -> Result<(), EmbeddedError> {
+        let mut running = self;
+        let stopping = tokio::task::spawn_blocking(move || running.stop_blocking());
         // Cannot fail because the closure does not panic and nobody cancels it.
         stopping.await.expect("stopping Postgres does not panic")
+    }
+
+    fn stop_blocking(&mut self) -> Result<(), EmbeddedError> {
+        let stopped = self.server.get_mut().unwrap_or_else(PoisonError::into_inner).stop();
+        self.stopped = stopped.is_ok();
+        stopped
     }
 
     /// Makes the service's database once.
@@ -257,8 +259,7 @@ pub enum EmbeddedError {
     #[error("the Postgres programs that were asked for do not do ({} or --postgres-bin)", binaries::OVERRIDE)]
     BinariesUnfit {
         /// Why.
-        #[source]
-        reason: Unfit,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// No Postgres anywhere.
     #[error(

@@ -213,12 +213,13 @@ impl Intake {
         .map_err(&doing)?;
         let Some((report_id, version)) = locked else { return Ok(None) };
         // A second query, not a join: after waiting for the lock, a join would still see the version from before.
-        let row = sqlx::query("SELECT sha256, deleted, received_at FROM documents WHERE report_id = $1 AND version = $2")
-            .bind(report_id)
-            .bind(version)
-            .fetch_one(&mut *self.tx)
-            .await
-            .map_err(&doing)?;
+        let row =
+            sqlx::query("SELECT sha256, deleted, received_at FROM documents WHERE report_id = $1 AND version = $2")
+                .bind(report_id)
+                .bind(version)
+                .fetch_one(&mut *self.tx)
+                .await
+                .map_err(&doing)?;
         Ok(Some(Newest {
             report_id,
             version,

@@ -1,9 +1,10 @@
 //! The queue: claim briefly, work outside any transaction, settle with the lease token. At least once, applied once.
 
 use sqlx::{PgConnection, Row};
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{JOBS_CHANNEL, Store, StoreError, while_doing};
+use super::{JOBS_CHANNEL, Store, StoreError, observations, while_doing};
 use crate::domain::document::DocumentId;
 use crate::domain::job::{JobKind, LeasedJob};
 
@@ -50,15 +51,14 @@ impl Store {
 
     /// Holds a job for another [`LEASE_SECONDS`].
     pub async fn renew_lease(&self, job: &LeasedJob) -> Result<(), StoreError> {
-        let renewed = sqlx::query(
-            "UPDATE jobs SET due_at = now() + make_interval(secs => $3) WHERE job_id = $1 AND lease = $2",
-        )
-        .bind(job.id)
-        .bind(job.lease)
-        .bind(LEASE_SECONDS)
-        .execute(&self.pool)
-        .await
-        .map_err(while_doing("renewing a lease"))?;
+        let renewed =
+            sqlx::query("UPDATE jobs SET due_at = now() + make_interval(secs => $3) WHERE job_id = $1 AND lease = $2")
+                .bind(job.id)
+                .bind(job.lease)
+                .bind(LEASE_SECONDS)
+                .execute(&self.pool)
+                .await
+                .map_err(while_doing("renewing a lease"))?;
         one_row(renewed.rows_affected())
     }
 
@@ -79,8 +79,9 @@ impl Store {
         one_row(given_back.rows_affected())
     }
 
-    /// Gives a job up where people see it: the job stays, abandoned, and its document is `failed` and says why.
-    pub async fn abandon_job(&self, job: &LeasedJob, error: &str) -> Result<(), StoreError> {
+    /// Gives a job up where people see it: the job stays, abandoned, and its document is `failed` and says why. If it
+    /// is its report's newest version, an older version's answer does not stand in its place.
+    pub async fn abandon_job(&self, job: &LeasedJob, error: &str, now: OffsetDateTime) -> Result<(), StoreError> {
         let doing = while_doing("giving a job up");
         let mut tx = self.pool.begin().await.map_err(&doing)?;
         let abandoned = sqlx::query(
@@ -94,6 +95,13 @@ impl Store {
         .map_err(&doing)?;
         one_row(abandoned.rows_affected())?;
         let JobKind::Annotate(document) = job.kind;
+        let report_id: i64 = sqlx::query_scalar(
+            "SELECT report_id FROM reports JOIN documents USING (report_id) WHERE document_id = $1 FOR UPDATE OF reports",
+        )
+        .bind(document.0)
+        .fetch_one(&mut *tx)
+        .await
+        .map_err(&doing)?;
         // A document that has an annotation keeps it: a failed re-run takes nothing away.
         sqlx::query(
             "UPDATE documents SET state = 'failed', state_reason = $2 WHERE document_id = $1 AND state = 'received'",
@@ -103,6 +111,7 @@ impl Store {
         .execute(&mut *tx)
         .await
         .map_err(&doing)?;
+        observations::reconcile_report(&mut tx, report_id, now).await?;
         tx.commit().await.map_err(&doing)
     }
 

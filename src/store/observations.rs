@@ -225,11 +225,7 @@ fn answer(row: &PgRow) -> Result<Answer, StoreError> {
 
 /// The model that a row joins.
 pub(super) fn model_version(row: &PgRow) -> Result<ModelVersion, StoreError> {
-    Ok(ModelVersion {
-        id: row.get("model_id"),
-        version: row.get("model_version"),
-        sha256: digest(row.get("sha256"))?,
-    })
+    Ok(ModelVersion { id: row.get("model_id"), version: row.get("model_version"), sha256: digest(row.get("sha256"))? })
 }
 
 fn standing(status: &str) -> Option<Standing> {
@@ -357,14 +353,12 @@ pub(super) async fn open_review(
     reason: &str,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO reviews (annotation_id, reason, opened_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
-    )
-    .bind(annotation_id)
-    .bind(reason)
-    .bind(now)
-    .execute(tx)
-    .await
-    .map(drop)
-    .map_err(while_doing("opening a review"))
+    sqlx::query("INSERT INTO reviews (annotation_id, reason, opened_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING")
+        .bind(annotation_id)
+        .bind(reason)
+        .bind(now)
+        .execute(tx)
+        .await
+        .map(drop)
+        .map_err(while_doing("opening a review"))
 }

@@ -95,7 +95,7 @@ impl Drop for TestDatabase {
 fn execute(options: &PgConnectOptions, statement: &str) {
     runtime().block_on(async {
         let mut connection = options.connect().await.expect("a connection");
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("executed");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.expect("executed");
     });
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod bad_input;
 mod bundles;
 mod command_line;
+mod crash;
 mod harness;
 mod lifecycle;
 mod privacy;

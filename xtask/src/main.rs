@@ -4,7 +4,12 @@
 // The service's own search, so that set-up and service never disagree on which Postgres is used.
 #[path = "../../src/store/embedded/binaries.rs"]
 mod binaries;
+mod demo;
+mod http;
+mod service;
 mod setup;
+mod test;
+mod tools;
 mod wheel;
 mod workspace;
 
@@ -24,11 +29,17 @@ struct Arguments {
 enum Command {
     /// Brings ONNX Runtime and, where the system has none, Postgres into .runtime/
     Setup(setup::Options),
+    /// Sets everything up and runs the main job: seven reports in, seven answers with evidence out
+    Demo(demo::Options),
+    /// Sets everything up and runs every check
+    Test(test::Options),
 }
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Setup(options) => setup::run(&options),
+        Command::Demo(options) => demo::run(&options),
+        Command::Test(options) => test::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -18,6 +18,13 @@ pub(crate) struct Options {
     postgres: Postgres,
 }
 
+impl Options {
+    /// Brings the bundled Postgres also where the system has one.
+    pub(crate) fn with_bundled_postgres() -> Self {
+        Self { postgres: Postgres::Bundled }
+    }
+}
+
 /// Where Postgres comes from.
 #[derive(Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 enum Postgres {

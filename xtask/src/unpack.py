@@ -30,7 +30,8 @@ def main(wheel, folder, rules):
             os.makedirs(os.path.dirname(path), exist_ok=True)
             with archive.open(entry) as source, open(path, "wb") as target:
                 shutil.copyfileobj(source, target)
-            executable = (entry.external_attr >> 16) & 0o111
+            # A wheel's scripts need not be marked: installing makes them executable.
+            executable = (entry.external_attr >> 16) & 0o111 or ".data/scripts/" in entry.filename
             os.chmod(path, 0o755 if executable else 0o644)
     missing = [name for name, to in rules if to != "!" and name not in used and name not in optional]
     if missing:

@@ -105,8 +105,8 @@ impl Wheel {
         command
             .args(["-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--disable-pip-version-check"])
             .args(["--no-input", "--progress-bar", "off", "--retries", "2", "--timeout", "30"])
-            .args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311", "--abi", "abi3"])
-            .args(["--abi", "none", "--platform", build.platform])
+            .args(["--python-version", "3.11", "--implementation", "cp", "--abi", "cp311"])
+            .args(["--platform", build.platform])
             .arg(format!("{}=={}", self.package, self.version))
             .arg("--dest")
             .arg(&folder);
@@ -160,7 +160,7 @@ fn verify(wheel: &Path, expected: &str, name: &str) -> Result<()> {
         got == expected,
         "{name}: the downloaded file is not the pinned one, and nothing of it was unpacked.\n  \
          expected SHA-256 {expected}\n  got              {got}\n  file             {}\n\
-         Remove that file and try again; if it stays so, do not trust the package index that pip uses.",
+         Try again, which fetches it anew; if it stays so, do not trust the package index that pip uses.",
         wheel.display()
     );
     Ok(())
@@ -208,6 +208,12 @@ fn explain(finished: &Finished, wheel: &Wheel, log: &Path) -> String {
         "the disk is full".to_owned()
     } else if says(&["no such option"]) {
         "this pip is too old: python3 -m pip install --upgrade pip".to_owned()
+    } else if says(&["from versions: none"]) {
+        format!(
+            "the package index that pip uses knows no version of {} for this kind of machine, or cannot be reached: \
+             check the network and pip's own settings (python3 -m pip config list)",
+            wheel.package
+        )
     } else if says(&["No matching distribution"]) {
         format!("the package index that pip uses does not offer {name} for this kind of machine")
     } else {

@@ -19,11 +19,6 @@ pub(crate) fn runtime_dir() -> PathBuf {
     root().join(".runtime")
 }
 
-/// Where cargo puts what it builds.
-pub(crate) fn target_dir() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), |dir| root().join(dir))
-}
-
 /// `3.2 s` or `4 min 05 s`.
 pub(crate) fn seconds(elapsed: Duration) -> String {
     let tenths = elapsed.as_millis() / 100;

@@ -15,7 +15,7 @@ pub(super) fn choose_binaries(settings: &Settings, home: &Path, account: &Accoun
     let variable = std::env::var_os(binaries::OVERRIDE).filter(|value| !value.is_empty()).map(PathBuf::from);
     let made_by = cluster_version(&home.join("cluster"))?;
     let chosen = if let Some(asked) = settings.binaries.clone().or(variable) {
-        let asked = binaries::at(&asked).map_err(|reason| EmbeddedError::BinariesUnfit { reason })?;
+        let asked = binaries::at(&asked).map_err(|unfit| EmbeddedError::BinariesUnfit { source: unfit.into() })?;
         pick(home, made_by, std::iter::once(asked), &[])?
     } else {
         let bundled = bundled_folders();
@@ -113,16 +113,16 @@ pub(super) fn ensure_exists(
     }
     server::clean_environment(&mut command);
     account.hand_over(&mut command);
-    let output = command.output().map_err(|source| EmbeddedError::Spawn { path: binaries.bin.join("initdb"), source })?;
+    let output =
+        command.output().map_err(|source| EmbeddedError::Spawn { path: binaries.bin.join("initdb"), source })?;
     if !output.status.success() {
         let output_text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         return Err(EmbeddedError::Program { program: "initdb", status: output.status, output: output_text });
     }
     let main_file = unfinished.join("postgresql.conf");
-    let appended = fs::OpenOptions::new()
-        .append(true)
-        .open(&main_file)
-        .and_then(|mut file| writeln!(file, "\n# Written anew at every start of the service.\ninclude 'responsum.conf'"));
+    let appended = fs::OpenOptions::new().append(true).open(&main_file).and_then(|mut file| {
+        writeln!(file, "\n# Written anew at every start of the service.\ninclude 'responsum.conf'")
+    });
     appended.map_err(EmbeddedError::files("write", &main_file))?;
     fs::rename(&unfinished, &cluster).map_err(EmbeddedError::files("rename", &unfinished))
 }
@@ -150,7 +150,6 @@ fn settings_text(socket_dir: &OsStr, settings: &Settings) -> String {
          # Many short queries on few rows: compiling them costs more than it saves.\n\
          jit = off\n\
          fsync = {durable}\n\
-         synchronous_commit = {durable}\n\
          full_page_writes = {durable}\n\
          # Statements, parameters and rows hold patients' data: none of them may reach the log. An error's own message\n\
          # and detail quote values too, so errors stay with the client; the log tells of the server itself.\n\

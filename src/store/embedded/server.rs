@@ -60,7 +60,10 @@ impl Server {
                     if UnixStream::connect(socket).is_err() {
                         break;
                     }
-                    tracing::info!(pid = orphan.pid.as_raw(), "adopted the Postgres that an earlier service left running");
+                    tracing::info!(
+                        pid = orphan.pid.as_raw(),
+                        "adopted the Postgres that an earlier service left running"
+                    );
                     return Ok(Some((orphan, now.socket_dir)));
                 }
                 _ => sleep(LOOK_EVERY),
@@ -70,8 +73,14 @@ impl Server {
         Ok(None)
     }
 
-    /// Starts the server on the cluster in `home` and waits until it takes connections.
-    pub(super) fn start(home: &Path, binaries: &Binaries, account: &Account) -> Result<Self, EmbeddedError> {
+    /// Starts the server on the cluster in `home` and waits until it takes connections. No other may run there.
+    pub(super) fn start(
+        home: &Path,
+        socket_dir: &Path,
+        binaries: &Binaries,
+        account: &Account,
+    ) -> Result<Self, EmbeddedError> {
+        remove_dead_socket(socket_dir)?;
         let leftover = Instant::now() + Duration::from_secs(LEFTOVER_SECONDS_MAX);
         loop {
             match Self::start_once(home, binaries, account) {
@@ -123,7 +132,10 @@ impl Server {
                 return Ok(());
             }
             if started.elapsed() > next_word {
-                tracing::info!(seconds = started.elapsed().as_secs(), "Postgres is still starting: it may be recovering");
+                tracing::info!(
+                    seconds = started.elapsed().as_secs(),
+                    "Postgres is still starting: it may be recovering"
+                );
                 next_word += Duration::from_secs(10);
             }
             sleep(LOOK_EVERY);
@@ -223,6 +235,21 @@ fn set_aside(path: &Path) -> Result<(), EmbeddedError> {
     // Above every system's highest process id.
     let text = format!("{}\n{rest}", i32::MAX);
     fs::write(path, text).map_err(EmbeddedError::files("write", path))
+}
+
+/// Removes what a killed server left in the socket's folder, which is this cluster's alone: Postgres would take the
+/// process id in the lock file for a running server if the system has given it to another process.
+fn remove_dead_socket(socket_dir: &Path) -> Result<(), EmbeddedError> {
+    for name in [format!(".s.PGSQL.{PORT}"), format!(".s.PGSQL.{PORT}.lock")] {
+        let path = socket_dir.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(EmbeddedError::files("remove", &path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Opens the log for appending, and tells where this start's part begins. A big one is set aside first.

@@ -22,6 +22,13 @@ fn scratch() -> tempfile::TempDir {
     folder
 }
 
+/// A folder that its owner alone can enter.
+fn closed() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    fs::set_permissions(folder.path(), Permissions::from_mode(0o700)).expect("a mode");
+    folder
+}
+
 fn settings(data_dir: impl Into<PathBuf>) -> Settings {
     Settings { durability: Durability::None, connections_max: 10, ..Settings::new(data_dir) }
 }
@@ -70,7 +77,7 @@ async fn hold_a_cluster() {
 }
 
 #[tokio::test]
-async fn what_was_stored_is_there_after_a_restart_and_nothing_listens_on_a_port() {
+async fn a_cluster_keeps_its_data_lets_nobody_else_in_and_listens_on_no_port() {
     let folder = scratch();
     let first = EmbeddedPostgres::start(&settings(folder.path())).await.expect("it starts");
     let mut connection = connect(&first).await;
@@ -83,23 +90,16 @@ async fn what_was_stored_is_there_after_a_restart_and_nothing_listens_on_a_port(
     .await
     .expect("facts");
     assert_eq!(facts, (String::new(), "on".to_owned(), "UTF8".to_owned(), "responsum".to_owned()));
+    for closed in [folder.path().join("postgres"), first.socket_dir.clone(), first.cluster.clone()] {
+        assert_eq!(fs::metadata(&closed).expect("it is there").permissions().mode() & 0o777, 0o700, "{closed:?}");
+    }
     first.stop().await.expect("it stops");
 
     let second = EmbeddedPostgres::start(&settings(folder.path())).await.expect("it starts again");
     assert_eq!(number(&mut connect(&second).await, "SELECT n FROM kept").await, 42);
-    let mut by_url: PgConnection = sqlx::Connection::connect(&second.url()).await.expect("the URL works too");
+    let mut by_url = PgConnection::connect(&second.url()).await.expect("the URL works too");
     assert_eq!(number(&mut by_url, "SELECT n FROM kept").await, 42);
     second.stop().await.expect("it stops");
-}
-
-#[tokio::test]
-async fn nobody_else_can_enter_the_folder_of_cluster_and_socket() {
-    let folder = scratch();
-    let postgres = EmbeddedPostgres::start(&settings(folder.path())).await.expect("it starts");
-    for closed in [folder.path().join("postgres"), postgres.socket_dir.clone(), postgres.cluster.clone()] {
-        assert_eq!(fs::metadata(&closed).expect("it is there").permissions().mode() & 0o777, 0o700, "{closed:?}");
-    }
-    postgres.stop().await.expect("it stops");
 }
 
 #[tokio::test]
@@ -164,7 +164,10 @@ async fn a_process_id_that_the_system_gave_to_another_process_is_no_hindrance() 
     first.stop().await.expect("it stops");
     // What a power cut leaves, when this very test has since been given the id. Only the owner may write there.
     let rest = left.split_once('\n').expect("more lines").1;
-    fs::write(&pid_file, format!("{}\n{rest}", std::process::id())).expect("written");
+    let own = std::process::id();
+    fs::write(&pid_file, format!("{own}\n{rest}")).expect("written");
+    let socket_lock = folder.path().join("postgres/socket/.s.PGSQL.5432.lock");
+    fs::write(&socket_lock, format!("{own}\n{rest}")).expect("written");
 
     let second = EmbeddedPostgres::start(&settings(folder.path())).await.expect("it starts all the same");
     second.stop().await.expect("it stops");
@@ -187,7 +190,10 @@ async fn statements_parameters_and_rows_never_reach_the_log() {
     let folder = scratch();
     let postgres = EmbeddedPostgres::start(&settings(folder.path())).await.expect("it starts");
     let mut connection = connect(&postgres).await;
-    sqlx::query("CREATE TABLE report (id text PRIMARY KEY, n integer)").execute(&mut connection).await.expect("a table");
+    sqlx::query("CREATE TABLE report (id text PRIMARY KEY, n integer)")
+        .execute(&mut connection)
+        .await
+        .expect("a table");
     for query in [
         "INSERT INTO report VALUES ('PHI-CANARY', 1)",
         "INSERT INTO report VALUES ('PHI-CANARY', 1)",
@@ -210,7 +216,9 @@ async fn the_bundled_postgres_does_as_well_as_the_systems() {
     let folder = scratch();
     let settings = Settings { binaries: Some(bundled()), ..settings(folder.path()) };
     let postgres = EmbeddedPostgres::start(&settings).await.expect("it starts");
-    assert!(number(&mut connect(&postgres).await, "SELECT current_setting('server_version_num')::bigint").await >= 160_000);
+    assert!(
+        number(&mut connect(&postgres).await, "SELECT current_setting('server_version_num')::bigint").await >= 160_000
+    );
     postgres.stop().await.expect("it stops");
 }
 
@@ -219,7 +227,7 @@ async fn a_bundled_postgres_that_the_account_cannot_reach_is_copied_once() {
     if !Uid::effective().is_root() {
         return; // Nobody else changes the account, so nothing is out of its reach.
     }
-    let closed = tempfile::tempdir().expect("a folder for root alone");
+    let closed = closed();
     let original = bundled();
     folders::copy(original.parent().expect("a parent"), &closed.path().join("postgres")).expect("a copy");
     let folder = scratch();
@@ -236,7 +244,7 @@ async fn a_data_folder_that_the_account_cannot_reach_is_refused_with_the_folder_
     if !Uid::effective().is_root() {
         return; // Nobody else changes the account, so nothing is out of its reach.
     }
-    let closed = tempfile::tempdir().expect("a folder for root alone");
+    let closed = closed();
     let error = EmbeddedPostgres::start(&settings(closed.path().join("data"))).await.expect_err("it is closed");
     let blocking = fs::canonicalize(closed.path()).expect("a path").display().to_string();
     assert!(error.to_string().contains(&format!("because {blocking} is closed")), "{error}");

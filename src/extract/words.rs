@@ -1,0 +1,148 @@
+//! The words that reports are divided by.
+
+use std::collections::HashSet;
+use std::sync::OnceLock;
+
+use crate::domain::narrative::SectionKind;
+
+/// A list of words or phrases, written as a reader reads it.
+pub(super) struct Words {
+    list: &'static str,
+    set: OnceLock<HashSet<&'static str>>,
+}
+
+impl Words {
+    /// `list` has a comma and a space between the words.
+    pub(super) const fn new(list: &'static str) -> Self {
+        Self { list, set: OnceLock::new() }
+    }
+
+    /// Whether `word` is one of them, letter for letter.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.set.get_or_init(|| self.list.split(", ").collect()).contains(word)
+    }
+}
+
+/// Headings by what they are for, in lower case; a heading may also be several of them joined by "and", "/" or "&".
+pub(super) const KNOWN: [(SectionKind, &str); 12] = [
+    (
+        SectionKind::Impression,
+        "impression, impressions, imp, final, conclusion, conclusions, opinion, summary, interpretation, \
+         final diagnosis, final diagnoses, final pathologic diagnosis, pathologic diagnosis, pathological \
+         diagnosis, histologic diagnosis, histological diagnosis, microscopic diagnosis, final pathology \
+         diagnosis, final interpretation, summary and conclusion, bottom line, overall response, response \
+         assessment, response evaluation, appraisal, synopsis, key findings, findings and impression, imaging \
+         response, time-point response, summary of findings",
+    ),
+    (
+        SectionKind::Findings,
+        "findings, finding, macro, micro, results, result, report, observations, imaging, imaging findings, \
+         imaging studies, radiology, pathology, labs, laboratory, laboratory data, laboratory results, \
+         laboratory studies, bloods, data, diagnostic studies, studies, investigations, objective, physical \
+         exam, physical examination, pe, on examination, o/e, examination findings, vital signs, vitals, \
+         microscopy, microscopic description, gross description, macroscopy, microscopic, gross, narrative, \
+         description, body of report, other findings, operative findings, intraoperative findings, remaining \
+         findings, echo findings, description of procedure, procedure in detail, description of operation, \
+         procedure note, operative procedure, details of procedure, procedure details",
+    ),
+    (
+        SectionKind::Assessment,
+        "assessment, assessments, assessment and plan, a/p, a&p, ap, plan and assessment, interval history, interval events, interval, hospital course, brief hospital course, clinical \
+         course, course, emergency department course, er course, subjective, clinical status, current status, \
+         disease status, progress, discussion, medical decision making, now, evaluation, comment, comments, \
+         outcome, status, today, response to treatment, treatment response, tumour response, tumor response, \
+         clinical impression",
+    ),
+    (
+        SectionKind::Plan,
+        "plan, plans, recommendation, recommendations, follow-up, follow up, followup, advice, treatment \
+         plan, disposition, next steps, next, decision, discharge instructions, postoperative plan, plan of \
+         care, counselling, counseling, actions, management plan",
+    ),
+    (
+        SectionKind::Comparison,
+        "comparison, comparisons, comparison studies, prior studies, prior study, comparison study",
+    ),
+    (
+        SectionKind::Technique,
+        "technique, techniques, procedure, procedures, exam, examination, study, protocol, contrast, method, \
+         methods, acquisition, procedure performed, procedures performed, operation performed, operation, \
+         anesthesia, anaesthesia, exam type, type of exam, preparation, name of operation, title of \
+         operation, sequences, radiopharmaceutical",
+    ),
+    (
+        SectionKind::Indication,
+        "indication, indications, reason for exam, reason for examination, reason for study, reason for \
+         visit, reason for consultation, reason for consult, reason for referral, reason, clinical \
+         information, clinical indication, clinical history, clinical details, clinical data, clinical, \
+         clinical question, question, request, chief complaint, reason for admission, indication for \
+         procedure, indications for procedure, indications for operation, complaint, indications for surgery, \
+         reason for this examination, clinical background, clinical note",
+    ),
+    (
+        SectionKind::History,
+        "history, history of present illness, hpi, present illness, oncologic history, oncological history, \
+         oncology history, cancer history, treatment history, disease history, brief history, background, \
+         prior treatment, previous treatment, prior therapy, treatment so far, review of systems, ros, \
+         history of the present illness, treatment to date, previous therapy, haematological history, \
+         hematologic history, prior treatments, relevant history",
+    ),
+    (
+        SectionKind::PastHistory,
+        "past medical history, pmh, pmhx, past history, past surgical history, psh, medical history, surgical \
+         history, social history, shx, allergies, allergy, medications, medication, current medications, \
+         meds, home medications, drugs, discharge medications, habits, past psychiatric history, past medical \
+         and surgical history, allergies to medications, past, medications on admission, comorbidities, past \
+         oncologic history, immunizations, drug history",
+    ),
+    (
+        SectionKind::FamilyHistory,
+        "family history, fhx, fh, family medical history, family, family hx, familial history",
+    ),
+    (
+        SectionKind::Other,
+        "diagnosis, diagnoses, treatment, treatments, specimen, specimens, complications, admission diagnosis, admission \
+         diagnoses, discharge diagnosis, discharge diagnoses, preoperative diagnosis, preoperative diagnoses, \
+         postoperative diagnosis, postoperative diagnoses, discharge condition, condition on discharge, blood loss, \
+         estimated blood loss, drains, fluids, patient information, distribution, copies, references",
+    ),
+    (SectionKind::Addendum, "addendum, addenda, attending addendum, amendment, late entry, correction"),
+];
+
+/// Headings that are ordinary words too: they count only at the start of a line, or alone on it.
+pub(super) static WEAK: Words = Words::new(
+    "diagnosis, diagnoses, treatment, treatments, specimen, specimens, complications, fluids, drains, \
+     references, copies, distribution, report, now, final, macro, micro, data, course, interval, progress, \
+     status, today, next, decision, past, family, clinical, reason, question, request, contrast, method, \
+     study, exam, examination, result, labs, radiology, pathology, imaging, background, outcome, ap, pe, fh, \
+     gross, microscopic, narrative, description, imp, drugs, preparation, procedure",
+);
+
+/// Words before a heading that do not change what it is for.
+pub(super) static QUALIFIERS: Words = Words::new(
+    "final, preliminary, corrected, overall, brief, relevant, pertinent, updated, current, general, \
+         radiological, radiologic, radiology, clinical, diagnostic, imaging, pathological, my",
+);
+
+/// Words that begin the label of an organ, a region or a body system: a sentence of the findings, not a heading.
+pub(super) static ORGANS: Words = Words::new(
+    "abdomen, abdominal, adnexa, adrenal, adrenals, airways, aorta, arteries, ascites, axilla, axillae, \
+         biliary, bladder, bone, bones, bowel, brain, breast, breasts, cardiac, cardiovascular, cervix, \
+         chest, colon, constitutional, ears, effusion, esophagus, extremities, eyes, gallbladder, \
+         gastrointestinal, general, genitalia, genitourinary, head, heart, heent, hepatobiliary, hila, \
+         joints, kidney, kidneys, liver, lung, lungs, lymph, marrow, mediastinal, mediastinum, mesentery, \
+         muscles, musculoskeletal, neck, neuro, neurologic, neurological, nodes, node, oesophagus, omentum, \
+         orbits, ovaries, pancreas, parenchyma, pelvic, pelvis, pericardium, peritoneum, pleura, pleural, \
+         prostate, psychiatric, rectal, rectum, respiratory, retroperitoneum, sinuses, skeleton, skin, soft, \
+         spine, spleen, stomach, testis, thorax, thyroid, trachea, uterus, vasculature, veins, ventricles, \
+         vessels",
+);
+
+/// Words of a capital line that say something about the patient: such a line is a sentence, not a heading.
+pub(super) static STATING: Words = Words::new(
+    "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, \
+         decreased, larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, \
+         was, are, were, has, have, complete, partial, response, responded, progression, progressive, \
+         progressed, remission, recurrence, recurrent, relapse, metastases, metastasis, metastatic, \
+         suspicious, likely, consistent, without, mild, severe, residual, free",
+);
