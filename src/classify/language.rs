@@ -6,7 +6,7 @@ use super::tokenize::{TokenizeError, Tokenizer};
 
 /// Words of a text before its vocabulary tells anything: terse dictation is full of names and short forms.
 const WORDS_MIN: usize = 15;
-/// English clinical texts hold at least 40 % of their longer words whole in an English WordPiece vocabulary, others
+/// English clinical texts hold at least 40 % of their longer words whole in an English vocabulary of pieces, others
 /// below 35 % (measured on 8,122 case reports and transcriptions, and on samples of 18 languages).
 const WHOLE_WORDS_MIN: f32 = 0.35;
 /// English prose has a fifth of function words; terse notes may have none, but then their words are English.
@@ -41,7 +41,7 @@ pub struct LanguageTest {
 }
 
 impl LanguageTest {
-    /// A test with the vocabulary of an English WordPiece tokenizer.
+    /// A test with the vocabulary of an English tokenizer.
     pub fn new(vocabulary: Tokenizer) -> Result<Self, TokenizeError> {
         // A private-use character is in no vocabulary.
         let unknown = vocabulary.pieces("\u{e000}")?.first().copied();

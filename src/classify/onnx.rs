@@ -1,5 +1,6 @@
 //! ONNX Runtime: finding its library, loading a graph, running a batch. The only file that names `ort`.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -252,7 +253,7 @@ fn environment() -> Result<Environment, OnnxError> {
     if let Some(environment) = &*shared {
         return Ok(environment.clone());
     }
-    let environment = load_library(&library_paths()?)?
+    let environment = first_usable(&library_paths(std::env::var_os("ORT_DYLIB_PATH"))?, |path| ort::init_from(path))?
         .with_name("responsum")
         .with_telemetry(false)
         .build()
@@ -261,30 +262,33 @@ fn environment() -> Result<Environment, OnnxError> {
     Ok(environment)
 }
 
-fn load_library(candidates: &[PathBuf]) -> Result<ort::environment::EnvironmentBuilder, OnnxError> {
+/// What `load` gives for the first of the paths that it can load.
+fn first_usable<T>(
+    paths: &[PathBuf],
+    load: impl Fn(&Path) -> Result<T, ort::LoadDynamicError>,
+) -> Result<T, OnnxError> {
     let mut tried = Vec::new();
-    for path in candidates {
-        if path.is_absolute() && !path.is_file() {
-            tried.push(format!("{} (not there)", path.display()));
-            continue;
-        }
-        match ort::init_from(path) {
-            Ok(builder) => return Ok(builder),
-            Err(ort::LoadDynamicError::Dlopen { .. }) => {
-                tried.push(format!("{} (cannot be loaded)", path.display()));
+    for path in paths {
+        let fault = if path.is_absolute() && !path.is_file() {
+            "not there".to_owned()
+        } else {
+            match load(path) {
+                Ok(loaded) => return Ok(loaded),
+                Err(ort::LoadDynamicError::Dlopen { .. }) => "cannot be loaded".to_owned(),
+                Err(ort::LoadDynamicError::BadVersion { version_str, .. }) => format!("version {version_str}: too old"),
+                Err(_) => "not ONNX Runtime".to_owned(),
             }
-            Err(ort::LoadDynamicError::BadVersion { version_str, .. }) => {
-                tried.push(format!("{} (version {version_str}: too old)", path.display()));
-            }
-            Err(_) => tried.push(format!("{} (not ONNX Runtime)", path.display())),
-        }
+        };
+        tried.push(format!("{} ({fault})", path.display()));
     }
     Err(OnnxError::Library { tried, minimum: ort::MINOR_VERSION })
 }
 
 /// Places to look for the library, in order. Never the working directory: who can write there could run code as us.
-fn library_paths() -> Result<Vec<PathBuf>, OnnxError> {
-    if let Some(named) = std::env::var_os("ORT_DYLIB_PATH").filter(|named| !named.is_empty()) {
+///
+/// `named` is what `ORT_DYLIB_PATH` says: then nothing else will do.
+fn library_paths(named: Option<OsString>) -> Result<Vec<PathBuf>, OnnxError> {
+    if let Some(named) = named.filter(|named| !named.is_empty()) {
         let path = PathBuf::from(named);
         if path.is_absolute() {
             return Ok(vec![path]);
@@ -317,15 +321,33 @@ mod tests {
     }
 
     #[test]
-    fn a_library_that_is_nowhere_is_reported_with_every_place_and_the_remedy() {
+    fn a_library_that_cannot_be_had_is_reported_with_every_place_and_the_remedy() {
         let folder = tempfile::tempdir().expect("a folder");
-        let junk = folder.path().join("libonnxruntime.so");
-        std::fs::write(&junk, "not a library").expect("a file");
-        let missing = folder.path().join("missing.so");
-        let error = load_library(&[missing.clone(), junk.clone()]).err().expect("no library").to_string();
-        for part in [missing.to_str(), junk.to_str(), Some("not there"), Some("cannot be loaded")] {
-            assert!(error.contains(part.expect("a path in UTF-8")), "{error}");
+        let [missing, old, other] = ["missing.so", "old.so", "other.so"].map(|name| folder.path().join(name));
+        for path in [&old, &other] {
+            std::fs::write(path, "").expect("a file");
+        }
+        // ONNX Runtime can be loaded once in a process, and other tests of this one load it.
+        let load = |path: &Path| -> Result<(), ort::LoadDynamicError> {
+            Err(if path == old {
+                ort::LoadDynamicError::BadVersion { version_str: "1.16.3".to_owned(), path: path.to_owned() }
+            } else {
+                ort::LoadDynamicError::MissingApi { path: path.to_owned() }
+            })
+        };
+        let error = first_usable(&[missing, old.clone(), other], load).expect_err("no library").to_string();
+        for part in ["missing.so (not there)", "old.so (version 1.16.3: too old)", "other.so (not ONNX Runtime)"] {
+            assert!(error.contains(part), "{error}");
         }
         assert!(error.contains("cargo xtask setup") && error.contains("ORT_DYLIB_PATH"), "{error}");
+    }
+
+    #[test]
+    fn the_working_directory_is_no_place_to_look_for_the_library() {
+        // `None`, because the variable is set where the tests run with a library of their own.
+        for path in library_paths(None).expect("paths") {
+            assert!(path.is_absolute() || path.components().count() == 1, "{}", path.display());
+        }
+        assert!(library_paths(Some("lib/libonnxruntime.so".into())).is_err());
     }
 }

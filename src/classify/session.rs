@@ -122,7 +122,7 @@ impl Worker {
         while let Ok(request) = requests.recv() {
             match request {
                 Request::Scores(windows, answer) => {
-                    if let Some(result) = self.scores(windows, || answer.is_closed()) {
+                    if let Some(result) = self.scores(&windows, || answer.is_closed()) {
                         // A caller who has left in the meantime needs no answer.
                         let _ = answer.send(result);
                     }
@@ -137,11 +137,11 @@ impl Worker {
     /// The windows' scores, in their order; nothing if the caller has left.
     fn scores(
         &mut self,
-        windows: Vec<EncodedWindow>,
+        windows: &[EncodedWindow],
         left: impl Fn() -> bool,
     ) -> Option<Result<Vec<WindowScores>, ClassifyError>> {
         let mut scores: Vec<Option<WindowScores>> = vec![None; windows.len()];
-        for batch in batches(&windows) {
+        for batch in batches(windows) {
             if left() {
                 return None;
             }
@@ -289,6 +289,6 @@ mod tests {
         let model = tiny_model();
         let graph = Graph::load(&model.graph, model.heads.clone(), 1).expect("a graph");
         let mut worker = Worker { graph, scale: Scale::of(model), padding: model.padding };
-        assert!(worker.scores(windows(&["Stable."]), || true).is_none());
+        assert!(worker.scores(&windows(&["Stable."]), || true).is_none());
     }
 }

@@ -1,6 +1,6 @@
 //! Text to token ids.
 
-use tokenizers::pipeline::{EncodeOptions, Override, PipelineTokenizer};
+use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer};
 
 /// Why a text cannot be turned into tokens.
 #[derive(Debug, thiserror::Error)]
@@ -28,14 +28,11 @@ impl std::fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// Reads the text of a `tokenizer.json`, also one written by an older version of the tokenizers library.
     pub fn from_json(json: &str) -> Result<Self, TokenizeError> {
-        let pipeline = match tokenizers::from_json(json) {
-            Ok(pipeline) => pipeline,
-            Err(_) => {
-                let canonical =
-                    tokenizers::canonicalize_str(json).map_err(|error| TokenizeError::Load(error.into()))?;
-                tokenizers::from_json(&canonical).map_err(TokenizeError::Load)?
-            }
-        };
+        if let Ok(pipeline) = tokenizers::from_json(json) {
+            return Ok(Self { pipeline });
+        }
+        let canonical = tokenizers::canonicalize_str(json).map_err(|error| TokenizeError::Load(error.into()))?;
+        let pipeline = tokenizers::from_json(&canonical).map_err(TokenizeError::Load)?;
         Ok(Self { pipeline })
     }
 
@@ -63,6 +60,6 @@ impl Tokenizer {
         };
         let mut tokens = Vec::with_capacity(text.len() / 3 + 2);
         self.pipeline.encode_into(text, &options, &mut tokens).map_err(|_| TokenizeError::Encode)?;
-        Ok(tokens.into_iter().map(|token| token.id()).collect())
+        Ok(tokens.into_iter().map(PipelineToken::id).collect())
     }
 }

@@ -101,8 +101,8 @@ impl Cutter<'_> {
         for (index, &focus) in foci.iter().enumerate() {
             let furthest = index.saturating_sub(self.limits.previous_sentences);
             let mut fitting = None;
-            for first in furthest..index {
-                let read = foci[first].join(focus);
+            for first in &foci[furthest..index] {
+                let read = first.join(focus);
                 fitting = self.fitting(read)?.map(|ids| (read, ids));
                 if fitting.is_some() {
                     break;

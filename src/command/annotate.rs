@@ -209,3 +209,82 @@ impl Annotated {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::texts::tests::tiny_classifier;
+
+    fn annotated(unit: Unit, input: &str) -> (Tally, Vec<Value>) {
+        let mut output = Vec::new();
+        let tally = run(tiny_classifier(), unit, input.as_bytes(), &mut output, std::io::sink()).expect("a run");
+        let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        (tally, lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect())
+    }
+
+    #[test]
+    fn each_line_is_answered_in_order_and_a_bad_one_does_not_stop_the_run() {
+        let input = concat!(
+            r#"{"id": 7, "text": "Scan after treatment. Progression was larger in the lung."}"#,
+            "\nnot json\n\n",
+            r#"{"id": "b", "text": 5}"#,
+            "\n",
+            r#"{"id": "c", "text": ""}"#,
+            "\n",
+            r#"{"resourceType": "Patient", "id": "p"}"#,
+            "\n",
+            r#"{"id": null, "text": "Stable."}"#,
+        );
+        let (tally, lines) = annotated(Unit::Document, input);
+        assert_eq!(tally, Tally { annotated: 3, failed: 3 });
+        assert_eq!(lines[0]["id"], 7);
+        assert_eq!((&lines[0]["label"], &lines[0]["mapped"]), (&Value::from("No"), &Value::from("not-responded")));
+        assert_eq!(lines[0]["category"], "progressive");
+        assert_eq!(lines[0]["model"]["id"], "tiny");
+        assert_eq!(lines[1], serde_json::json!({"line": 2, "error": "the line is not a JSON object"}));
+        assert_eq!(lines[2], serde_json::json!({"line": 4, "error": "`text` is not a string"}));
+        assert_eq!((&lines[3]["mapped"], &lines[3]["no_answer"]), (&"not-stated".into(), &"nothing-readable".into()));
+        assert_eq!(lines[4]["line"], 6);
+        assert_eq!(lines[5]["label"], "Yes");
+    }
+
+    #[test]
+    fn evidence_is_given_in_code_points_of_the_given_text() {
+        let text = "Größe \u{200b}– 3 cm.\r\n\r\nNo mass.\r\nStable   after treatment.\r\n";
+        let input = serde_json::json!({"id": 1, "text": text}).to_string();
+        for unit in [Unit::Document, Unit::Sentence] {
+            let (_, lines) = annotated(unit, &input);
+            let evidence = &lines[0]["evidence"][0];
+            let place = |name: &str| usize::try_from(evidence[name].as_u64().expect("a place")).expect("a place");
+            let (start, end) = (place("start"), place("end"));
+            let given: String = text.chars().skip(start).take(end - start).collect();
+            assert!(given.contains("Stable   after treatment"), "{given:?}");
+            assert!(unit == Unit::Sentence || given.starts_with("Stable"), "{given:?}");
+        }
+    }
+
+    #[test]
+    fn a_fhir_resource_is_annotated_with_places_in_its_narrative() {
+        let input = r#"{"resourceType": "DiagnosticReport", "id": "r1", "status": "final",
+            "code": {"text": "CT"}, "conclusion": "Liver mass stable after treatment."}"#;
+        let (tally, lines) = annotated(Unit::Document, &input.replace('\n', " "));
+        assert_eq!((tally.annotated, &lines[0]["id"]), (1, &Value::from("r1")));
+        assert_eq!(lines[0]["mapped"], "responded");
+        assert_eq!(lines[0]["coverage"]["read"][0]["origin"], "DiagnosticReport.conclusion");
+        assert_eq!(lines[0]["evidence"][0]["start"], 0);
+    }
+
+    #[test]
+    fn a_text_in_another_language_gets_no_label_and_says_why() {
+        let text = "Befund: Keine neuen Metastasen, die Erkrankung ist unter der Therapie stabil und nicht progredient.";
+        let (_, lines) = annotated(Unit::Document, &serde_json::json!({"id": 1, "text": text}).to_string());
+        assert_eq!(lines[0]["no_answer"], "language-not-supported");
+        assert_eq!((&lines[0]["mapped"], &lines[0]["scores"]), (&Value::from("not-stated"), &Value::Null));
+    }
+
+    #[test]
+    fn errors_do_not_repeat_the_line() {
+        let (_, lines) = annotated(Unit::Document, "{\"id\": 1, \"text\": \"PHI-CANARY\" broken\n[\"PHI-CANARY\"]");
+        assert!(lines.iter().all(|line| line.get("error").is_some() && !line.to_string().contains("CANARY")));
+    }
+}

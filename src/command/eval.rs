@@ -141,3 +141,49 @@ impl Evaluation {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::texts::tests::tiny_classifier;
+
+    const DATA: &str = concat!(
+        r#"{"id": 1, "text": "Stable after treatment.", "label": "Yes"}"#,
+        "\n",
+        r#"{"id": 2, "text": "Relapse after treatment.", "label": "No", "ambiguous": false}"#,
+        "\n",
+        r#"{"id": 3, "text": "Scan of the lung.", "label": "NA"}"#,
+        "\n",
+        r#"{"id": 4, "text": "Larger.", "label": "responded"}"#,
+        "\n",
+        r#"{"id": 5, "text": "Relapse.", "label": "Yes", "ambiguous": true}"#,
+    );
+
+    #[test]
+    fn ambiguous_rows_are_not_scored() {
+        let evaluation = run(tiny_classifier(), Unit::Document, DATA.as_bytes(), std::io::sink()).expect("measures");
+        assert_eq!(evaluation.n, 4);
+        assert_eq!(evaluation.measure("accuracy"), Some(0.75));
+        assert_eq!(evaluation.confusion, [[1, 1, 0], [0, 1, 0], [0, 0, 1]]);
+    }
+
+    #[test]
+    fn measures_are_top_level_numbers_in_json() {
+        let evaluation = run(tiny_classifier(), Unit::Sentence, DATA.as_bytes(), std::io::sink()).expect("measures");
+        let mut output = Vec::new();
+        evaluation.write(true, &mut output).expect("JSON");
+        let json: serde_json::Value = serde_json::from_slice(&output).expect("JSON");
+        for name in ["n", "accuracy", "macro_f1", "auroc", "yes_no_accuracy", "ece"] {
+            assert!(json[name].is_number(), "{name}: {json}");
+        }
+        assert_eq!(json["classes"], serde_json::json!(["Yes", "No", "NA"]));
+        assert_eq!(json["ci95"]["macro_f1"].as_array().map(Vec::len), Some(2));
+    }
+
+    #[test]
+    fn a_row_without_a_label_ends_the_run_with_its_line() {
+        let data = "{\"text\": \"a\", \"label\": \"NA\"}\n{\"text\": \"PHI-CANARY\", \"label\": \"Maybe\"}\n";
+        let error = run(tiny_classifier(), Unit::Document, data.as_bytes(), std::io::sink()).expect_err("a fault");
+        assert_eq!(error.to_string(), "line 2: `label` is none of Yes, No, NA");
+    }
+}

@@ -189,3 +189,49 @@ fn truncate(mut ids: Vec<u32>, max_tokens: usize) -> Vec<u32> {
     ids.extend(end);
     ids
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::classify::testing::tiny_model;
+
+    fn scored(input: &str) -> Vec<Value> {
+        let mut output = Vec::new();
+        score(tiny_model(), &ModelArgs::default(), input.as_bytes(), &mut output).expect("scores");
+        let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect()
+    }
+
+    #[test]
+    fn a_text_gets_its_token_ids_logits_and_labels() {
+        let rows = scored("{\"id\": 3, \"text\": \"Liver mass stable.\"}\n\"relapse\"\n");
+        // The scores of "stable" (5) and [CLS] (2 for NA) in tests/fixtures/models/make.py.
+        assert_eq!(rows[0]["logits"], serde_json::json!([5.0, 0.0, 2.0]));
+        assert_eq!(rows[0]["input_ids"].as_array().map(Vec::len), Some(6));
+        assert_eq!((&rows[0]["id"], &rows[0]["pieces_total"]), (&Value::from(3), &Value::from(4)));
+        assert_eq!((&rows[0]["label"], &rows[0]["mapped_label"]), (&Value::from("Yes"), &Value::from("responded")));
+        assert_eq!(rows[1]["label"], "No");
+    }
+
+    #[test]
+    fn a_text_beyond_the_limit_is_cut_and_says_so() {
+        let long = format!("\"{}\"\n", "mass ".repeat(40));
+        let rows = scored(&long);
+        assert_eq!(rows[0]["input_ids"].as_array().map(Vec::len), Some(16));
+        assert_eq!((&rows[0]["truncated"], &rows[0]["pieces_total"]), (&Value::from(true), &Value::from(40)));
+        let ids = rows[0]["input_ids"].as_array().expect("ids");
+        assert_eq!((ids[0].as_u64(), ids[15].as_u64()), (Some(2), Some(3)), "[CLS] and [SEP] stay");
+    }
+
+    #[test]
+    fn an_inspection_names_layout_labels_and_limits() {
+        let mut output = Vec::new();
+        inspect(tiny_model(), true, &mut output).expect("JSON");
+        let json: Value = serde_json::from_slice(&output).expect("JSON");
+        assert_eq!((&json["layout"], &json["max_tokens"]), (&Value::from("responsum"), &Value::from(16)));
+        assert_eq!(json["labels"][2], serde_json::json!({"name": "NA", "mapped": "not-stated"}));
+        let mut output = Vec::new();
+        inspect(tiny_model(), false, &mut output).expect("text");
+        assert!(String::from_utf8(output).expect("UTF-8").contains("Yes = responded"));
+    }
+}

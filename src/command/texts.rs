@@ -195,3 +195,46 @@ impl Origin {
         (start <= last).then_some((start, last + 1))
     }
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::sync::OnceLock;
+
+    use super::*;
+    use crate::classify::testing::tiny_model;
+
+    pub(in crate::command) fn tiny_classifier() -> &'static Classifier {
+        static CLASSIFIER: OnceLock<Classifier> = OnceLock::new();
+        CLASSIFIER.get_or_init(|| {
+            Classifier::start(tiny_model().clone(), ClassifierSettings::default()).expect("a classifier")
+        })
+    }
+
+    #[test]
+    fn blank_lines_are_counted_and_passed_over() {
+        let (mut input, mut buffer, mut line) = (b"\n  \r\na\r\n\nb".as_slice(), Vec::new(), 0);
+        let next = next_line(&mut input, &mut buffer, &mut line).expect("a line").map(<[u8]>::to_vec);
+        assert_eq!((next.as_deref(), line), (Some(b"a".as_slice()), 3));
+        let next = next_line(&mut input, &mut buffer, &mut line).expect("a line").map(<[u8]>::to_vec);
+        assert_eq!((next.as_deref(), line), (Some(b"b".as_slice()), 5));
+        assert!(next_line(&mut input, &mut buffer, &mut line).expect("the end").is_none());
+    }
+
+    #[test]
+    fn several_files_are_read_as_one() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let paths = ["a", "b"].map(|name| folder.path().join(name));
+        for path in &paths {
+            std::fs::write(path, "no end of line").expect("a file");
+        }
+        let lines: Vec<String> = open(&paths).expect("files").lines().map_while(Result::ok).collect();
+        assert_eq!(lines, ["no end of line", "no end of line"]);
+    }
+
+    #[test]
+    fn a_narrative_that_is_not_of_the_text_has_no_places_in_it() {
+        assert!(Origin::of("abc", "acb").is_none());
+        let origin = Origin::of("a b", "a\r\n  b").expect("an alignment");
+        assert_eq!(origin.code_points(Span::new("a b", 2, 3).expect("a span")), Some((5, 6)));
+    }
+}
