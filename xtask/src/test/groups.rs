@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::migrations;
 use super::postgres::TestPostgres;
 use crate::tools;
-use crate::workspace::{self, display};
+use crate::workspace::{self, cargo, display};
 
 /// A named set of checks.
 pub(crate) struct Group {
@@ -77,12 +77,6 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments);
-    command
-}
-
 fn format() -> Result<Outcome> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     Ok(Outcome::Passed)
@@ -148,7 +142,7 @@ fn in_path(program: &str) -> bool {
 fn rust_tests() -> Result<Outcome> {
     let postgres = TestPostgres::prepare()?;
     let mut command = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.current_dir(workspace::root()).stdout(Stdio::piped());
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().context("start cargo test")?;
     let output = BufReader::new(child.stdout.take().context("read what cargo says")?);
     let (mut passed, mut failed, mut ignored, mut results) = (0, 0, 0, 0);
