@@ -15,12 +15,16 @@ use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_help = "\
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Results go to stdout, progress and logs to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or settings.
 
 Examples:
   responsum serve --embedded-db
-  responsum annotate reports.ndjson > annotations.ndjson")]
+  responsum annotate reports.ndjson > annotations.ndjson"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

@@ -42,13 +42,7 @@ pub async fn run(
 }
 
 /// One worker: claims a job, does it, and waits for the bell when there is none.
-async fn work(
-    store: Store,
-    pipeline: Arc<Pipeline>,
-    config: WorkerConfig,
-    bell: Arc<Notify>,
-    stop: CancellationToken,
-) {
+async fn work(store: Store, pipeline: Arc<Pipeline>, config: WorkerConfig, bell: Arc<Notify>, stop: CancellationToken) {
     let poll = Duration::from_secs_f64(config.poll_seconds);
     while !stop.is_cancelled() {
         match store.claim_job().await {

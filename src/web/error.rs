@@ -166,8 +166,9 @@ impl ApiError {
     pub fn log(&self) {
         let status = self.kind().0;
         if status.is_server_error() {
-            let causes: Vec<String> =
-                std::iter::successors(std::error::Error::source(self), |cause| cause.source()).map(ToString::to_string).collect();
+            let causes: Vec<String> = std::iter::successors(std::error::Error::source(self), |cause| cause.source())
+                .map(ToString::to_string)
+                .collect();
             tracing::error!(status = status.as_u16(), error = %self, ?causes, "a request failed");
         }
     }

@@ -1,7 +1,7 @@
 //! The groups of checks, in the order in which they run: the quick ones first.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -181,8 +181,24 @@ fn validator() -> Result<Outcome> {
         ["run", "--quiet", "--locked", "--package", "responsum-fhir-authoring", "--example", "author_samples"];
     run(cargo(&example).arg("--").arg(&samples))?;
     run(python("tests/validator/selftest.py").arg(&samples))?;
+    run(python("tests/validator/validate.py").args(served_resources()?))?;
     run(python("fhir-profiles/build.py").arg("--check"))?;
     Ok(Outcome::Passed)
+}
+
+/// What a running service serves, fetched by the test that keeps it.
+fn served_resources() -> Result<Vec<PathBuf>> {
+    let folder = workspace::runtime_dir().join("validator-served");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).context("remove what was served before")?;
+    }
+    let _postgres = TestPostgres::prepare()?;
+    let test = ["test", "--package", "responsum", "--test", "api", "--locked", "served_resources"];
+    run(cargo(&test).env("RESPONSUM_SERVED_DIR", &folder))?;
+    let files = std::fs::read_dir(&folder).context("read what was served")?;
+    let files = files.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+    ensure!(!files.is_empty(), "the service served nothing to validate");
+    Ok(files)
 }
 
 fn python(script: &str) -> Command {
