@@ -146,11 +146,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Compares with every token, each in constant time, so that time tells nothing about how near a guess was.
+/// Compares in constant time, so that time tells nothing about how near a guess was.
 fn find<'a>(tokens: &'a [Token], bearer: &str) -> Option<&'a Token> {
     let hash = sha256(bearer.as_bytes()).hex();
-    let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
-    tokens.iter().filter(same).last()
+    tokens.iter().find(|token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes())))
 }
 
 /// A page of another site reaches a local service only under a name of its own (DNS rebinding).

@@ -118,10 +118,11 @@ impl ApiError {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported),
             Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
-            Self::Receive(ReceiveError::Read(
-                ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId,
-            ))
-            | Self::Receive(ReceiveError::TypeDiffers | ReceiveError::IdDiffers)
+            Self::Receive(
+                ReceiveError::Read(ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId)
+                | ReceiveError::TypeDiffers
+                | ReceiveError::IdDiffers,
+            )
             | Self::Bundle(BundleError::NotABundle | BundleError::EntriesNotAList)
             | Self::Entry(EntryError::NotAnObject | EntryError::NoRequest | EntryError::NoResource)
             | Self::EntryUrl

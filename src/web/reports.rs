@@ -215,8 +215,8 @@ fn said(annotation: &Annotation) -> EntryView {
         (None, None) => format!("label {}", annotation.label.code()),
     }];
     lines.extend(coverage.read.iter().map(|read| {
-        let notes: String = read.notes.iter().map(|note| format!("; {note}")).collect();
-        format!("read {} as {}, {} characters{notes}", read.origin, read.format, read.characters)
+        let what = format!("read {} as {}, {} characters", read.origin, read.format, read.characters);
+        std::iter::once(&what).chain(&read.notes).cloned().collect::<Vec<_>>().join("; ")
     }));
     lines.extend(coverage.unread.iter().map(|u| format!("not read {}: {}: {}", u.origin, u.reason.code(), u.detail)));
     entry(information(&lines.join("\n")))
