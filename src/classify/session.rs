@@ -19,16 +19,17 @@ const BATCH_TOKENS_MAX: usize = 1024;
 /// How the model is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionSettings {
-    /// Threads that one operation of the graph may use; all processors if it is not said.
-    pub threads: Option<usize>,
+    /// Threads that one operation of the graph may use.
+    pub threads: usize,
     /// Requests that may wait for the model. Beyond this, callers are turned away at once: a short queue keeps the
     /// wait below the time-out of those who wait.
     pub queue_requests_max: usize,
 }
 
 impl Default for SessionSettings {
+    /// All processors, and a queue of 64 requests.
     fn default() -> Self {
-        Self { threads: None, queue_requests_max: 64 }
+        Self { threads: thread::available_parallelism().map_or(1, usize::from), queue_requests_max: 64 }
     }
 }
 
@@ -49,8 +50,7 @@ pub struct SessionThread {
 impl SessionThread {
     /// Loads the graph, tries it once, and starts the thread.
     pub fn start(model: &Model, settings: SessionSettings) -> Result<Self, ClassifyError> {
-        let threads = settings.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-        let graph = Graph::load(&model.graph, model.heads.clone(), threads).map_err(ClassifyError::Load)?;
+        let graph = Graph::load(&model.graph, model.heads.clone(), settings.threads).map_err(ClassifyError::Load)?;
         let mut worker = Worker { graph, scale: Scale::of(model), padding: model.padding };
         let probe = model.tokenizer.encode("").map_err(ClassifyError::Tokenize)?;
         worker.run(&[&probe]).map_err(ClassifyError::Load)?;
@@ -201,7 +201,7 @@ mod tests {
     use crate::domain::narrative::SectionKind;
 
     fn session(queue_requests_max: usize) -> SessionThread {
-        let settings = SessionSettings { threads: Some(1), queue_requests_max };
+        let settings = SessionSettings { threads: 1, queue_requests_max };
         SessionThread::start(tiny_model(), settings).expect("a session")
     }
 

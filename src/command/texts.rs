@@ -80,7 +80,8 @@ impl ModelArgs {
     }
 
     pub(super) fn session_settings(&self) -> SessionSettings {
-        SessionSettings { threads: self.threads.map(std::num::NonZeroUsize::get), ..SessionSettings::default() }
+        let settings = SessionSettings::default();
+        SessionSettings { threads: self.threads.map_or(settings.threads, std::num::NonZeroUsize::get), ..settings }
     }
 }
 
