@@ -109,7 +109,9 @@ pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
         None => Model::built_in().context("loading the built-in model")?,
     };
     let mut settings = ClassifierSettings::default();
-    settings.session.threads = config.threads;
+    if let Some(threads) = config.threads {
+        settings.session.threads = threads;
+    }
     settings.decide.review_confidence_min = config.review_below;
     Classifier::start(model, settings).context("starting the model")
 }

@@ -79,9 +79,8 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
         () = hold(store, &job) => return, // The lease is lost: another worker has the job.
     };
     let error = match result {
-        Ok(_) => return,
-        // Nothing was written; whoever has the lease now settles it.
-        Err(PipelineError::Store(StoreError::LeaseLost)) => return,
+        // With a lost lease nothing was written; whoever has the lease now settles it.
+        Ok(_) | Err(PipelineError::Store(StoreError::LeaseLost)) => return,
         Err(error) => error,
     };
     let text = chain(&error);

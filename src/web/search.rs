@@ -48,9 +48,8 @@ pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiEr
         match name.as_ref() {
             "_id" => narrow(&mut filter.ids, list(&value)),
             "identifier" => narrow(&mut filter.ids, list(&value).iter().filter_map(|t| identifier(t)).collect()),
-            "patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
+            "patient" | "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
             "subject" => narrow(&mut filter.subjects, subjects(&value, false, base)),
-            "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
             "_source" => narrow_reports(filter, &value, base),
             "code" => filter.code = Some(and_code(filter.code, code(&value))),
             "status" => narrow(&mut filter.statuses, list(&value)),
