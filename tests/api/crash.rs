@@ -31,6 +31,7 @@ fn setting(name: &str, default: u64) -> u64 {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "the figures of `cargo xtask crash`")]
 fn every_accepted_document_is_answered_exactly_once_whenever_the_service_is_killed() {
     let rounds = setting("RESPONSUM_CRASH_ROUNDS", 1);
     let documents = setting("RESPONSUM_CRASH_DOCUMENTS", 150);
@@ -38,8 +39,7 @@ fn every_accepted_document_is_answered_exactly_once_whenever_the_service_is_kill
     for round in 0..rounds {
         let shown = run(seed + round, usize::try_from(documents).expect("small"));
         assert!(shown.dead_lease_seconds <= DEAD_LEASE_SECONDS_MAX, "{shown:?}");
-        #[expect(clippy::print_stdout, reason = "the figures of `cargo xtask crash`")]
-        let () = println!(
+        println!(
             "round {:>2} (seed {}): {} killed, {} accepted, {} documents, {} observations, dead leases held {:.1} s at most, {:.0} documents/s while draining",
             round + 1,
             shown.seed,
