@@ -51,7 +51,10 @@ impl Database {
     /// Starts the private Postgres if one is asked for, connects, and brings the schema to this version.
     pub async fn open(config: &DatabaseConfig) -> anyhow::Result<Self> {
         let (options, embedded) = match database_url(config)? {
-            Some(url) => (url.parse::<PgConnectOptions>().map_err(|_| anyhow::anyhow!("the database URL is not understood"))?, None),
+            Some(url) => (
+                url.parse::<PgConnectOptions>().map_err(|_| anyhow::anyhow!("the database URL is not understood"))?,
+                None,
+            ),
             None if config.embedded => {
                 let postgres = start_postgres(config).await?;
                 (postgres.connect_options(), Some(postgres))
@@ -126,8 +129,7 @@ pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let base = base_url(&config, listener.as_ref())?;
     let store = database.store.clone();
-    let pipeline =
-        Arc::new(Pipeline::new(store.clone(), Arc::clone(&classifier), base.clone(), Arc::clone(&clock)));
+    let pipeline = Arc::new(Pipeline::new(store.clone(), Arc::clone(&classifier), base.clone(), Arc::clone(&clock)));
     info!(model = %pipeline.model().id, version = %pipeline.model().version, fhir = %base.as_str(), "ready");
 
     let stop = CancellationToken::new();
@@ -156,8 +158,8 @@ pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
 
 /// Checks what the settings alone do not tell: the tokens file, and that nobody listens to the world without one.
 pub fn check(config: &Config) -> anyhow::Result<Access> {
-    let access = Access::load(config.server.tokens_file.as_deref())
-        .map_err(|e| Misuse(format!("server.tokens_file: {e}")))?;
+    let access =
+        Access::load(config.server.tokens_file.as_deref()).map_err(|e| Misuse(format!("server.tokens_file: {e}")))?;
     if matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {
         bail!(Misuse(format!(
             "refusing to listen on {} without access tokens: set server.tokens_file (docs/access.md), or listen on 127.0.0.1",
@@ -232,4 +234,3 @@ fn base_url(config: &Config, listener: Option<&TcpListener>) -> anyhow::Result<B
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct Misuse(pub String);
-

@@ -15,12 +15,16 @@ use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
 #[derive(Parser)]
-#[command(version, arg_required_else_help = true, after_help = "\
+#[command(
+    version,
+    arg_required_else_help = true,
+    after_help = "\
 Results go to stdout, progress and logs to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or settings.
 
 Examples:
   responsum serve --embedded-db
-  responsum annotate reports.ndjson > annotations.ndjson")]
+  responsum annotate reports.ndjson > annotations.ndjson"
+)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -45,7 +49,7 @@ enum Command {
 
 #[derive(Args)]
 struct ConfigArgs {
-    /// Settings file (TOML); every key can be overridden by RESPONSUM__SECTION__KEY
+    /// Settings file (TOML); every key can be overridden by `RESPONSUM__SECTION__KEY`
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -54,7 +58,7 @@ struct ConfigArgs {
 struct DatabaseArgs {
     #[command(flatten)]
     config: ConfigArgs,
-    /// Run a private Postgres under the data directory instead of using DATABASE_URL
+    /// Run a private Postgres under the data directory instead of using `DATABASE_URL`
     #[arg(long)]
     embedded_db: bool,
     /// Where the private Postgres keeps its data [default: ~/.local/share/responsum, for root /var/lib/responsum]
@@ -135,7 +139,7 @@ fn chain(error: &anyhow::Error) -> String {
 /// Runs a command: true if all went well.
 fn run(command: Command) -> anyhow::Result<bool> {
     match command {
-        Command::Serve(args) => serve(args).map(|()| true),
+        Command::Serve(args) => serve(&args).map(|()| true),
         Command::Extract(args) => extract_file(&args).map(|()| true),
         Command::Annotate(args) => annotate_files(&args),
         Command::Eval(args) => evaluate(&args).map(|()| true),
@@ -159,7 +163,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")
 }
 
-fn serve(args: ServeArgs) -> anyhow::Result<()> {
+fn serve(args: &ServeArgs) -> anyhow::Result<()> {
     let mut config = load(&args.database)?;
     if let Some(listen) = args.listen {
         config.server.listen = listen;

@@ -4,7 +4,11 @@ use std::io::IsTerminal as _;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, fmt};
 
 /// Requests, by method, route pattern and status.
 pub const HTTP_REQUESTS: &str = "responsum_http_requests_total";
@@ -23,10 +27,21 @@ const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 
 /// Sends logs to stderr: readable on a terminal, JSON otherwise. `RUST_LOG` sets the levels; `info` if it is not set.
 pub fn start_logs() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,ort=warn,sqlx=warn"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let levels = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::registry().with(levels).with(filter_fn(may_be_logged));
+    let format = fmt::layer().with_writer(std::io::stderr);
     // A second start in one process (tests) keeps the first.
-    let _ = if std::io::stderr().is_terminal() { logs.try_init() } else { logs.json().try_init() };
+    let _ = if std::io::stderr().is_terminal() {
+        logs.with(format).try_init()
+    } else {
+        logs.with(format.json()).try_init()
+    };
+}
+
+/// Libraries may warn, and no more, whatever `RUST_LOG` says: some write the text that they work on to their debug
+/// logs (an HTML parser its characters, a server its paths).
+fn may_be_logged(metadata: &Metadata<'_>) -> bool {
+    *metadata.level() <= Level::WARN || metadata.target().starts_with("responsum")
 }
 
 /// Collects metrics for `/metrics`. A second call in one process gives a recorder that hears nothing more.

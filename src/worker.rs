@@ -42,13 +42,7 @@ pub async fn run(
 }
 
 /// One worker: claims a job, does it, and waits for the bell when there is none.
-async fn work(
-    store: Store,
-    pipeline: Arc<Pipeline>,
-    config: WorkerConfig,
-    bell: Arc<Notify>,
-    stop: CancellationToken,
-) {
+async fn work(store: Store, pipeline: Arc<Pipeline>, config: WorkerConfig, bell: Arc<Notify>, stop: CancellationToken) {
     let poll = Duration::from_secs_f64(config.poll_seconds);
     while !stop.is_cancelled() {
         match store.claim_job().await {
@@ -85,9 +79,8 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
         () = hold(store, &job) => return, // The lease is lost: another worker has the job.
     };
     let error = match result {
-        Ok(_) => return,
-        // Nothing was written; whoever has the lease now settles it.
-        Err(PipelineError::Store(StoreError::LeaseLost)) => return,
+        // With a lost lease nothing was written; whoever has the lease now settles it.
+        Ok(_) | Err(PipelineError::Store(StoreError::LeaseLost)) => return,
         Err(error) => error,
     };
     let text = chain(&error);

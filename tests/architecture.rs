@@ -99,9 +99,9 @@ fn each_library_lives_where_the_map_says() {
     ] {
         for (file, text) in sources("src") {
             // `ort::` is also the end of other words.
-            let found = code(&text).match_indices(word).any(|(at, _)| {
-                !code(&text)[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_')
-            });
+            let found = code(&text)
+                .match_indices(word)
+                .any(|(at, _)| !code(&text)[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'));
             assert!(!found || places.iter().any(|place| file.starts_with(place)), "{file} names {word}");
         }
     }
@@ -135,9 +135,17 @@ fn functions(text: &str) -> Vec<(String, usize)> {
     let mut found = Vec::new();
     for (start, line) in lines.iter().enumerate() {
         let trimmed = line.trim_start();
-        let is_function = ["fn ", "pub fn ", "pub(super) fn ", "pub(crate) fn ", "async fn ", "pub async fn ", "pub(super) async fn "]
-            .iter()
-            .any(|head| trimmed.starts_with(head));
+        let is_function = [
+            "fn ",
+            "pub fn ",
+            "pub(super) fn ",
+            "pub(crate) fn ",
+            "async fn ",
+            "pub async fn ",
+            "pub(super) async fn ",
+        ]
+        .iter()
+        .any(|head| trimmed.starts_with(head));
         if !is_function {
             continue;
         }
@@ -173,7 +181,9 @@ fn serde_json_keeps_decimals_as_fhir_sdk_needs_them() {
 
 #[test]
 fn no_file_names_a_registry_host_or_the_workshop() {
-    for folder in ["src", "xtask/src", "fhir-authoring/src", "tests", "migrations", "docs", "docker", "fhir-profiles", "training"] {
+    for folder in
+        ["src", "xtask/src", "fhir-authoring/src", "tests", "migrations", "docs", "docker", "fhir-profiles", "training"]
+    {
         let mut stack = vec![root().join(folder)];
         while let Some(path) = stack.pop() {
             if path.is_dir() {

@@ -4,7 +4,7 @@ import numpy
 
 from model import LABELS
 
-BOOTSTRAP_ROUNDS = 2000
+BOOTSTRAP_ROUNDS = 1000
 CALIBRATION_BINS = 15
 
 

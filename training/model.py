@@ -10,7 +10,7 @@ CATEGORIES = [
     "complete", "partial", "stable", "no-response",
     "progressive", "mixed", "indeterminate", "none",
 ]
-MAX_TOKENS = 512
+MAX_TOKENS = 256
 LAYERS, HIDDEN, HEADS, INNER = 6, 384, 12, 1536
 VOCABULARY, POSITIONS, NORM_EPSILON = 30522, 512, 1e-12
 

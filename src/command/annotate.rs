@@ -276,7 +276,8 @@ mod tests {
 
     #[test]
     fn a_text_in_another_language_gets_no_label_and_says_why() {
-        let text = "Befund: Keine neuen Metastasen, die Erkrankung ist unter der Therapie stabil und nicht progredient.";
+        let text =
+            "Befund: Keine neuen Metastasen, die Erkrankung ist unter der Therapie stabil und nicht progredient.";
         let (_, lines) = annotated(Unit::Document, &serde_json::json!({"id": 1, "text": text}).to_string());
         assert_eq!(lines[0]["no_answer"], "language-not-supported");
         assert_eq!((&lines[0]["mapped"], &lines[0]["scores"]), (&Value::from("not-stated"), &Value::Null));

@@ -249,65 +249,72 @@ pub(super) fn states_nothing(title: &str) -> bool {
     !title.split(|c: char| !c.is_alphanumeric()).any(|word| STATING.has(&word.to_lowercase()))
 }
 
+/// Bytes of such a line: longer ones are prose.
+const MARGIN_BYTES_MAX: usize = 300;
+
+/// How a signature line begins.
+const SIGNED: [&str; 19] = [
+    "electronically signed",
+    "e-signed",
+    "esigned",
+    "digitally signed",
+    "signed by",
+    "signed electronically",
+    "dictated by",
+    "dictated:",
+    "dictated and",
+    "transcribed by",
+    "transcribed:",
+    "reported by",
+    "verified by",
+    "authenticated by",
+    "electronically authenticated",
+    "electronically verified",
+    "electronically approved",
+    "attending radiologist:",
+    "i have personally reviewed",
+];
+
+/// How a line of a letterhead or patient banner begins.
+const HEADER: [&str; 21] = [
+    "patient name",
+    "patient id",
+    "name:",
+    "mrn",
+    "medical record",
+    "dob",
+    "date of birth",
+    "accession",
+    "hospital number",
+    "nhs number",
+    "referring physician",
+    "referring:",
+    "ordering physician",
+    "ordering provider",
+    "date of exam",
+    "date of service",
+    "exam date",
+    "study date",
+    "date of study",
+    "report date",
+    "attending physician:",
+];
+
+/// How a line below the report begins.
+const FOOTER: [&str; 9] = [
+    "end of report",
+    "end of document",
+    "confidential",
+    "this report was generated",
+    "this document was created",
+    "this report has been created",
+    "printed on",
+    "printed by",
+    "this note was created using",
+];
+
 /// Header, footer and signature lines, by how they begin.
 pub(super) fn margin(line: &str) -> Option<SectionKind> {
-    /// Bytes of such a line: longer ones are prose.
-    const MARGIN_BYTES_MAX: usize = 300;
-    const SIGNED: [&str; 19] = [
-        "electronically signed",
-        "e-signed",
-        "esigned",
-        "digitally signed",
-        "signed by",
-        "signed electronically",
-        "dictated by",
-        "dictated:",
-        "dictated and",
-        "transcribed by",
-        "transcribed:",
-        "reported by",
-        "verified by",
-        "authenticated by",
-        "electronically authenticated",
-        "electronically verified",
-        "electronically approved",
-        "attending radiologist:",
-        "i have personally reviewed",
-    ];
-    const HEADER: [&str; 21] = [
-        "patient name",
-        "patient id",
-        "name:",
-        "mrn",
-        "medical record",
-        "dob",
-        "date of birth",
-        "accession",
-        "hospital number",
-        "nhs number",
-        "referring physician",
-        "referring:",
-        "ordering physician",
-        "ordering provider",
-        "date of exam",
-        "date of service",
-        "exam date",
-        "study date",
-        "date of study",
-        "report date",
-        "attending physician:",
-    ];
-    const FOOTER: [&str; 9] = [
-        "end of report",
-        "end of document",
-        "confidential",
-        "this report was generated",
-        "this document was created",
-        "this report has been created",
-        "printed on",
-        "printed by",
-        "this note was created using",
-    ];
     if line.len() > MARGIN_BYTES_MAX {
         return None;
     }

@@ -105,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::document::{Attachment, AttachmentContent, AttachmentRole, Disposition, ResourceType};
+    use crate::domain::document::{About, Attachment, AttachmentContent, AttachmentRole, Disposition, ResourceType};
 
     fn document(attachments: Vec<(AttachmentRole, Option<&str>, Vec<u8>)>) -> SourceDocument {
         let attachment = |(index, (role, content_type, bytes)): (usize, (_, Option<&str>, _))| Attachment {
@@ -118,9 +118,7 @@ mod tests {
             resource_type: ResourceType::DiagnosticReport,
             logical_id: None,
             disposition: Disposition::Annotate,
-            subject: None,
-            encounter: None,
-            effective: None,
+            about: About::default(),
             identifiers: Vec::new(),
             replaces: Vec::new(),
             attachments: attachments.into_iter().enumerate().map(attachment).collect(),

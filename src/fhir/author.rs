@@ -2,7 +2,7 @@
 
 use responsum_fhir_authoring as authoring;
 use responsum_fhir_authoring::{
-    AgentDraft, AgentRole, Activity, Authored, AuthoringError, DeviceDraft, EffectiveDraft, EntityDraft, EntityRole,
+    Activity, AgentDraft, AgentRole, Authored, AuthoringError, DeviceDraft, EffectiveDraft, EntityDraft, EntityRole,
     EvidenceDraft, IdentifierDraft, ObservationDraft, ObservationStatus, ProvenanceDraft, ReasonDraft, ReferenceDraft,
     Withdrawal,
 };
@@ -168,10 +168,8 @@ fn effective(effective: Effective) -> EffectiveDraft {
 }
 
 fn reference(reference: &Reference, base: &BaseUrl) -> ReferenceDraft {
-    let identifier = |Identifier { system, value }: &Identifier| IdentifierDraft {
-        system: system.clone(),
-        value: value.clone(),
-    };
+    let identifier =
+        |Identifier { system, value }: &Identifier| IdentifierDraft { system: system.clone(), value: value.clone() };
     ReferenceDraft {
         reference: reference.reference.as_deref().and_then(|text| base.absolute(text)),
         identifier: reference.identifier.as_ref().map(identifier),

@@ -7,7 +7,7 @@ use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// Deepest nesting of arrays and objects that is read. FHIR's own examples stay below 20; every level costs stack in
-/// the JSON parser, so a bound is needed, and serde_json's own is 128.
+/// the JSON parser, so a bound is needed, and `serde_json`'s own is 128.
 pub const JSON_DEPTH_MAX: usize = 64;
 
 /// Why bytes are not a resource.

@@ -9,7 +9,7 @@ use super::{Store, StoreError, jobs, observations, while_doing};
 use crate::domain::annotation::{Annotation, ModelVersion, NoAnswer};
 use crate::domain::document::{About, Disposition, Document, ReportKey, WithdrawReason};
 use crate::domain::job::LeasedJob;
-use crate::domain::label::{Category, Label};
+use crate::domain::label::{Category, Label, Score};
 use crate::domain::narrative::Narrative;
 use crate::domain::observation::CodePoints;
 use crate::view::CoverageView;
@@ -321,7 +321,7 @@ async fn write_annotation(
     .bind(annotation.label.code())
     .bind(annotation.category.code())
     .bind(scores)
-    .bind(annotation.cancer.map(|score| score.get()))
+    .bind(annotation.cancer.map(Score::get))
     .bind(json(&evidence))
     .bind(annotation.no_answer.map(NoAnswer::code))
     .bind(annotation.needs_review)

@@ -82,10 +82,13 @@ impl EmbeddedPostgres {
     ///
     /// # Errors
     /// Whatever stands in the way, with what to do about it.
+    ///
+    /// # Panics
+    /// If the runtime is shut down meanwhile.
     pub async fn start(settings: &Settings) -> Result<Self, EmbeddedError> {
         let settings = settings.clone();
         let starting = tokio::task::spawn_blocking(move || Self::start_blocking(&settings));
-        // Cannot fail because the closure does not panic and nobody cancels it.
+        // Cannot fail because the closure does not panic and nobody else cancels it.
         let running = starting.await.expect("starting Postgres does not panic")?;
         running.ensure_database().await?;
         Ok(running)
@@ -98,15 +101,14 @@ impl EmbeddedPostgres {
         let account = Account::for_cluster(&home)?;
         folders::prepare_home(&home, &account)?;
         let cluster = home.join("cluster");
-        let (server, socket_dir) = match Server::adopt(&cluster)? {
-            Some(adopted) => adopted,
-            None => {
-                let binaries = cluster::choose_binaries(settings, &home, &account)?;
-                cluster::ensure_exists(&home, &binaries, &account, settings.durability)?;
-                let socket_dir = folders::socket_dir(&home, &account)?;
-                cluster::write_settings(&cluster, &socket_dir, settings)?;
-                (Server::start(&home, &socket_dir, &binaries, &account)?, socket_dir)
-            }
+        let (server, socket_dir) = if let Some(adopted) = Server::adopt(&cluster)? {
+            adopted
+        } else {
+            let binaries = cluster::choose_binaries(settings, &home, &account)?;
+            cluster::ensure_exists(&home, &binaries, &account, settings.durability)?;
+            let socket_dir = folders::socket_dir(&home, &account)?;
+            cluster::write_settings(&cluster, &socket_dir, settings)?;
+            (Server::start(&home, &socket_dir, &binaries, &account)?, socket_dir)
         };
         Ok(Self { cluster, socket_dir, server: Mutex::new(server), stopped: false, _lock: lock })
     }
@@ -152,6 +154,9 @@ impl EmbeddedPostgres {
     ///
     /// # Errors
     /// If it does not end within the limit even when told to drop everything.
+    ///
+    /// # Panics
+    /// If the runtime is shut down meanwhile.
     pub async fn stop(self) -> Result<(), EmbeddedError> {
         let mut running = self;
         let stopping = tokio::task::spawn_blocking(move || running.stop_blocking());

@@ -16,9 +16,9 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
-pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use annotations::{Reading, Settled, StoredAnnotation};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
+pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
 pub use reports::{ReportVersion, StoredNarrative};
 

@@ -98,8 +98,7 @@ impl Access {
     pub fn load(file: Option<&Path>) -> Result<Self, TokensError> {
         let Some(file) = file else { return Ok(Self::Loopback) };
         let text = std::fs::read_to_string(file).map_err(TokensError::Read)?;
-        let TokensFile { mut token } =
-            toml::from_str(&text).map_err(|e| TokensError::Parse(e.message().to_owned()))?;
+        let TokensFile { mut token } = toml::from_str(&text).map_err(|e| TokensError::Parse(e.message().to_owned()))?;
         for token in &mut token {
             token.sha256.make_ascii_lowercase();
             if token.sha256.len() != 64 || !token.sha256.bytes().all(|b| b.is_ascii_hexdigit()) {
@@ -131,7 +130,9 @@ fn required_scope(method: &Method, path: &str) -> Option<Scope> {
         None
     } else if path == "/metrics" {
         Some(Scope::Admin)
-    } else if matches!(*method, Method::GET | Method::HEAD) || path.ends_with("/$annotate") || path.ends_with("/_search")
+    } else if matches!(*method, Method::GET | Method::HEAD)
+        || path.ends_with("/$annotate")
+        || path.ends_with("/_search")
     {
         Some(Scope::Read)
     } else {
@@ -145,11 +146,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Compares with every token, each in constant time, so that time tells nothing about how near a guess was.
+/// Compares in constant time, so that time tells nothing about how near a guess was.
 fn find<'a>(tokens: &'a [Token], bearer: &str) -> Option<&'a Token> {
     let hash = sha256(bearer.as_bytes()).hex();
-    let same = |token: &&Token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes()));
-    tokens.iter().filter(same).last()
+    tokens.iter().find(|token| bool::from(token.sha256.as_bytes().ct_eq(hash.as_bytes())))
 }
 
 /// A page of another site reaches a local service only under a name of its own (DNS rebinding).

@@ -78,9 +78,7 @@ fn plan(entry: Entry) -> Result<Plan, ApiError> {
         (Method::Put | Method::Delete, None) | (Method::Post, Some(_)) => return Err(ApiError::EntryUrl),
     };
     let target = match ResourceType::from_name(resource_type) {
-        Some(resource_type) => {
-            Target::Report(ReportKey { source: SourceName::local(), resource_type, logical_id: id })
-        }
+        Some(resource_type) => Target::Report(ReportKey { source: SourceName::local(), resource_type, logical_id: id }),
         None => Target::Context(context_type(resource_type, &entry)?, id),
     };
     Ok(Plan { target, entry })
@@ -89,9 +87,10 @@ fn plan(entry: Entry) -> Result<Plan, ApiError> {
 /// A new id. A conditional create of a context resource always gets the same one, so that the same Patient in two
 /// transactions stays one.
 fn assigned_id(entry: &Entry) -> LogicalId {
-    let hashed = entry.if_none_exist.as_ref().and_then(|condition| {
-        LogicalId::new(&sha256(format!("{}?{condition}", entry.url).as_bytes()).hex()[..40])
-    });
+    let hashed = entry
+        .if_none_exist
+        .as_ref()
+        .and_then(|condition| LogicalId::new(&sha256(format!("{}?{condition}", entry.url).as_bytes()).hex()[..40]));
     hashed.unwrap_or_else(|| LogicalId::from_uuid(uuid::Uuid::new_v4()))
 }
 

@@ -118,10 +118,11 @@ impl ApiError {
             Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported),
             Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
-            Self::Receive(ReceiveError::Read(
-                ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId,
-            ))
-            | Self::Receive(ReceiveError::TypeDiffers | ReceiveError::IdDiffers)
+            Self::Receive(
+                ReceiveError::Read(ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId)
+                | ReceiveError::TypeDiffers
+                | ReceiveError::IdDiffers,
+            )
             | Self::Bundle(BundleError::NotABundle | BundleError::EntriesNotAList)
             | Self::Entry(EntryError::NotAnObject | EntryError::NoRequest | EntryError::NoResource)
             | Self::EntryUrl
@@ -166,8 +167,9 @@ impl ApiError {
     pub fn log(&self) {
         let status = self.kind().0;
         if status.is_server_error() {
-            let causes: Vec<String> =
-                std::iter::successors(std::error::Error::source(self), |cause| cause.source()).map(ToString::to_string).collect();
+            let causes: Vec<String> = std::iter::successors(std::error::Error::source(self), |cause| cause.source())
+                .map(ToString::to_string)
+                .collect();
             tracing::error!(status = status.as_u16(), error = %self, ?causes, "a request failed");
         }
     }

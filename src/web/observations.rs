@@ -11,7 +11,9 @@ use uuid::Uuid;
 
 use super::Api;
 use super::error::ApiError;
-use super::response::{BundleView, EntryView, RequestView, ResponseView, VersionHeaders, accepts_json, etag, raw, resource, versioned};
+use super::response::{
+    BundleView, EntryView, RequestView, ResponseView, VersionHeaders, accepts_json, etag, raw, resource, versioned,
+};
 use super::search::{self, next_query};
 use crate::clock::instant;
 use crate::domain::observation::{Answer, Standing};

@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::Api;
 use super::body::fhir_json;
 use super::error::ApiError;
-use super::response::{EntryView, Prefer, VersionHeaders, accepts_json, information, raw, resource, versioned, written};
+use super::response::{
+    EntryView, Prefer, VersionHeaders, accepts_json, information, raw, resource, versioned, written,
+};
 use crate::clock::instant;
 use crate::digest::sha256;
 use crate::domain::annotation::Annotation;
@@ -77,7 +79,11 @@ pub async fn delete(
 }
 
 /// `GET /fhir/{type}/{id}`: the newest version as it was received, with our id and meta.
-pub async fn read(api: Data<Api>, request: HttpRequest, path: Path<(String, String)>) -> Result<HttpResponse, ApiError> {
+pub async fn read(
+    api: Data<Api>,
+    request: HttpRequest,
+    path: Path<(String, String)>,
+) -> Result<HttpResponse, ApiError> {
     accepts_json(request.headers())?;
     serve(&document(&api, &report_key(&path)?, None).await?)
 }
@@ -209,12 +215,10 @@ fn said(annotation: &Annotation) -> EntryView {
         (None, None) => format!("label {}", annotation.label.code()),
     }];
     lines.extend(coverage.read.iter().map(|read| {
-        let notes: String = read.notes.iter().map(|note| format!("; {note}")).collect();
-        format!("read {} as {}, {} characters{notes}", read.origin, read.format, read.characters)
+        let what = format!("read {} as {}, {} characters", read.origin, read.format, read.characters);
+        std::iter::once(&what).chain(&read.notes).cloned().collect::<Vec<_>>().join("; ")
     }));
-    lines.extend(
-        coverage.unread.iter().map(|u| format!("not read {}: {}: {}", u.origin, u.reason.code(), u.detail)),
-    );
+    lines.extend(coverage.unread.iter().map(|u| format!("not read {}: {}: {}", u.origin, u.reason.code(), u.detail)));
     entry(information(&lines.join("\n")))
 }
 
@@ -249,21 +253,18 @@ async fn document(api: &Api, key: &ReportKey, version: Option<i32>) -> Result<Do
 }
 
 fn serve(document: &Document) -> Result<HttpResponse, ApiError> {
-    let headers =
-        VersionHeaders { version: document.version, last_modified: document.received_at, location: None };
+    let headers = VersionHeaders { version: document.version, last_modified: document.received_at, location: None };
     Ok(resource(versioned(StatusCode::OK, headers), served_text(document)?))
 }
 
 fn served_text(document: &Document) -> Result<String, ApiError> {
     let last_updated = instant(document.received_at);
-    let meta =
-        ServerMeta { id: &document.key.logical_id, version: document.version, last_updated: &last_updated };
+    let meta = ServerMeta { id: &document.key.logical_id, version: document.version, last_updated: &last_updated };
     Ok(served(&document.received, meta, &document.links)?)
 }
 
 fn received_bytes(document: Document) -> HttpResponse {
-    let headers =
-        VersionHeaders { version: document.version, last_modified: document.received_at, location: None };
+    let headers = VersionHeaders { version: document.version, last_modified: document.received_at, location: None };
     let mut response = versioned(StatusCode::OK, headers);
     response.insert_header(("x-content-sha256", document.sha256.hex()));
     response.content_type("application/fhir+json").body(document.received)
@@ -383,9 +384,7 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 pub fn precondition(if_match: Option<&str>) -> Result<Precondition, ApiError> {
     match if_match.map(str::trim) {
         None | Some("*") => Ok(Precondition::None),
-        Some(etag) => {
-            super::response::version_of_etag(etag).map(Precondition::Version).ok_or(ApiError::IfMatch)
-        }
+        Some(etag) => super::response::version_of_etag(etag).map(Precondition::Version).ok_or(ApiError::IfMatch),
     }
 }
 

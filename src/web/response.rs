@@ -104,9 +104,8 @@ pub fn version_of_etag(etag: &str) -> Option<i32> {
 
 /// IMF-fixdate (RFC 9110, section 5.6.7).
 fn http_date(time: OffsetDateTime) -> String {
-    let format = format_description!(
-        "[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT"
-    );
+    let format =
+        format_description!("[weekday repr:short], [day] [month repr:short] [year] [hour]:[minute]:[second] GMT");
     // Cannot fail because every time has these parts.
     time.to_offset(time::UtcOffset::UTC).format(format).expect("a date and a time")
 }

@@ -37,12 +37,8 @@ pub struct Search {
 
 /// Understands a query string. `lenient` passes over what is not known (`Prefer: handling=lenient`).
 pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiError> {
-    let mut search = Search {
-        filter: ObservationFilter::default(),
-        count: COUNT_DEFAULT,
-        after: None,
-        query: String::new(),
-    };
+    let mut search =
+        Search { filter: ObservationFilter::default(), count: COUNT_DEFAULT, after: None, query: String::new() };
     let mut links = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if value.contains('\0') {
@@ -52,9 +48,8 @@ pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiEr
         match name.as_ref() {
             "_id" => narrow(&mut filter.ids, list(&value)),
             "identifier" => narrow(&mut filter.ids, list(&value).iter().filter_map(|t| identifier(t)).collect()),
-            "patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
+            "patient" | "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
             "subject" => narrow(&mut filter.subjects, subjects(&value, false, base)),
-            "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
             "_source" => narrow_reports(filter, &value, base),
             "code" => filter.code = Some(and_code(filter.code, code(&value))),
             "status" => narrow(&mut filter.statuses, list(&value)),
@@ -88,10 +83,7 @@ pub fn next_query(search: &Search, cursor: &PageCursor) -> String {
 fn cursor(value: &str) -> Option<PageCursor> {
     let (micros, id) = value.split_once('-')?;
     let nanos = micros.parse::<i128>().ok()?.checked_mul(1000)?;
-    Some(PageCursor {
-        last_updated: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?,
-        id: id.to_owned(),
-    })
+    Some(PageCursor { last_updated: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, id: id.to_owned() })
 }
 
 /// Values of one parameter are alternatives; a parameter that is given twice must hold twice.
@@ -119,11 +111,8 @@ fn identifier(token: &str) -> Option<String> {
 fn subjects(value: &str, patient: bool, base: &BaseUrl) -> Vec<String> {
     let forms = |value: &str| {
         let relative = value.strip_prefix(&format!("{}/", base.as_str())).unwrap_or(value);
-        let typed = if relative.contains([':', '/']) || !patient {
-            relative.to_owned()
-        } else {
-            format!("Patient/{relative}")
-        };
+        let typed =
+            if relative.contains([':', '/']) || !patient { relative.to_owned() } else { format!("Patient/{relative}") };
         let absolute = base.absolute(&typed).unwrap_or_default();
         // Without a type, `subject` may be any: a patient is what reports are about.
         let guess = format!("Patient/{typed}");

@@ -19,11 +19,7 @@ fn tokens_file() -> tempfile::NamedTempFile {
 fn with_tokens_each_may_do_what_its_scopes_say() {
     let file = tokens_file();
     let path = file.path().to_str().expect("a path");
-    let service = Service::start_with(
-        Arc::new(TestDatabase::new()),
-        &[],
-        &[("RESPONSUM__SERVER__TOKENS_FILE", path)],
-    );
+    let service = Service::start_with(Arc::new(TestDatabase::new()), &[], &[("RESPONSUM__SERVER__TOKENS_FILE", path)]);
     assert_eq!(service.get("/fhir/Observation").expect(401).issue(), "login");
     assert_eq!(service.get("/health/live").status, 200);
     assert_eq!(service.get("/fhir/metadata").status, 200);

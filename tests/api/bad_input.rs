@@ -93,8 +93,7 @@ fn what_is_storable_is_stored_and_its_annotation_says_why_there_is_no_answer() {
     };
     let odd = json!({"resourceType": "DiagnosticReport", "status": "weird", "presentedForm": "x", "conclusion": 5,
         "identifier": {"value": "\u{0}"}, "subject": {"reference": "Patient/\u{0}"}, "effectiveDateTime": "last week"});
-    let (bare, no_subject, odd) =
-        (service.accepted(&bare), service.accepted(&no_subject), service.accepted(&odd));
+    let (bare, no_subject, odd) = (service.accepted(&bare), service.accepted(&no_subject), service.accepted(&odd));
     service.settle();
     for id in [bare, odd] {
         let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();

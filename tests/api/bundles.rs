@@ -4,12 +4,12 @@ use serde_json::{Value, json};
 
 use crate::harness::{NOT_RESPONDED, RESPONDED, Service, report, with_id};
 
-fn entry(method: &str, url: &str, resource: Value) -> Value {
-    json!({"resource": resource, "request": {"method": method, "url": url}})
+fn entry(method: &str, url: &str, resource: impl Into<Value>) -> Value {
+    json!({"resource": resource.into(), "request": {"method": method, "url": url}})
 }
 
-fn bundle(bundle_type: &str, entries: Vec<Value>) -> Value {
-    json!({"resourceType": "Bundle", "type": bundle_type, "entry": entries})
+fn bundle(bundle_type: &str, entries: impl Into<Value>) -> Value {
+    json!({"resourceType": "Bundle", "type": bundle_type, "entry": entries.into()})
 }
 
 fn patient() -> Value {
@@ -112,7 +112,7 @@ fn a_bundle_that_is_none_is_refused() {
     let service = Service::start();
     for (body, issue) in [
         (patient(), "invalid"),
-        (bundle("history", vec![]), "not-supported"),
+        (bundle("history", Vec::<Value>::new()), "not-supported"),
         (json!({"resourceType": "Bundle", "type": "batch", "entry": {}}), "invalid"),
         (
             bundle(

@@ -83,7 +83,10 @@ fn annotate_gives_one_line_for_each_and_goes_on_after_a_bad_one() {
     assert_eq!(output.status.code(), Some(1), "a bad line is told at the end");
     let answers = lines(&output);
     assert_eq!(answers.len(), 5);
-    assert_eq!((&answers[0]["id"], &answers[0]["label"], &answers[0]["mapped"]), (&"a".into(), &"Yes".into(), &"responded".into()));
+    assert_eq!(
+        (&answers[0]["id"], &answers[0]["label"], &answers[0]["mapped"]),
+        (&"a".into(), &"Yes".into(), &"responded".into())
+    );
     assert_eq!(answers[1]["line"], 2);
     assert!(answers[1]["error"].is_string());
     assert_eq!(answers[2]["mapped"], "not-responded");
@@ -113,7 +116,10 @@ fn eval_measures_what_the_rows_say() {
         let output = run(&["eval", path, "--unit", unit, "--json"], "");
         assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
         let measured: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
-        assert_eq!((&measured["n"], &measured["accuracy"], &measured["macro_f1"]), (&3.into(), &1.0.into(), &1.0.into()));
+        assert_eq!(
+            (&measured["n"], &measured["accuracy"], &measured["macro_f1"]),
+            (&3.into(), &1.0.into(), &1.0.into())
+        );
         for name in ["auroc", "yes_no_accuracy", "ece", "classes", "confusion", "ci95"] {
             assert!(!measured[name].is_null(), "{name}");
         }
@@ -136,12 +142,14 @@ fn extract_shows_the_narrative_of_a_file_and_of_a_resource() {
 
 #[test]
 fn model_inspect_and_score_tell_what_the_model_is_and_says() {
-    let inspected: Value =
-        serde_json::from_str(&stdout(&run(&["model", "inspect", "--json"], ""))).expect("JSON");
+    let inspected: Value = serde_json::from_str(&stdout(&run(&["model", "inspect", "--json"], ""))).expect("JSON");
     assert!(inspected.to_string().contains("responsum-minilm-response"), "{inspected}");
     let output = run(&["model", "score"], &format!("{{\"text\": \"{RESPONDED}\"}}\n"));
     let scored = &lines(&output)[0];
-    assert_eq!((&scored["label"], &scored["mapped_label"], &scored["truncated"]), (&"Yes".into(), &"responded".into(), &false.into()));
+    assert_eq!(
+        (&scored["label"], &scored["mapped_label"], &scored["truncated"]),
+        (&"Yes".into(), &"responded".into(), &false.into())
+    );
     let ids = scored["input_ids"].as_array().expect("ids");
     assert_eq!((ids.first(), ids.last()), (Some(&101.into()), Some(&102.into())));
     assert_eq!(scored["logits"].as_array().map(Vec::len), Some(3));

@@ -38,10 +38,17 @@ fn every_accepted_document_is_answered_exactly_once_whenever_the_service_is_kill
     for round in 0..rounds {
         let shown = run(seed + round, usize::try_from(documents).expect("small"));
         assert!(shown.dead_lease_seconds <= DEAD_LEASE_SECONDS_MAX, "{shown:?}");
-        println!(
+        #[expect(clippy::print_stdout, reason = "the figures of `cargo xtask crash`")]
+        let () = println!(
             "round {:>2} (seed {}): {} killed, {} accepted, {} documents, {} observations, dead leases held {:.1} s at most, {:.0} documents/s while draining",
-            round + 1, shown.seed, shown.kills, shown.accepted, shown.documents, shown.observations,
-            shown.dead_lease_seconds, shown.drain_per_second,
+            round + 1,
+            shown.seed,
+            shown.kills,
+            shown.accepted,
+            shown.documents,
+            shown.observations,
+            shown.dead_lease_seconds,
+            shown.drain_per_second,
         );
     }
 }
@@ -157,9 +164,8 @@ fn check(service: &Service, database: &TestDatabase, accepted: &HashSet<String>)
     assert_eq!(database.count("SELECT count(*) FROM documents WHERE state <> 'annotated'"), 0);
     let documents = database.count("SELECT count(*) FROM documents");
     assert_eq!(database.count("SELECT count(*) FROM annotations"), documents, "one annotation for each, none doubled");
-    let stated = database.count(
-        "SELECT count(*) FROM documents JOIN annotations USING (annotation_id) WHERE label <> 'not-stated'",
-    );
+    let stated = database
+        .count("SELECT count(*) FROM documents JOIN annotations USING (annotation_id) WHERE label <> 'not-stated'");
     assert_eq!(database.count("SELECT count(*) FROM observations"), stated, "one Observation for each that states it");
     assert_eq!(database.count("SELECT count(*) FROM observation_versions"), stated, "none written twice");
     assert_eq!(database.count("SELECT count(*) FROM jobs"), 0);

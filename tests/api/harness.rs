@@ -28,11 +28,8 @@ fn runtime() -> &'static Runtime {
 fn postgres() -> &'static EmbeddedPostgres {
     static POSTGRES: OnceLock<EmbeddedPostgres> = OnceLock::new();
     POSTGRES.get_or_init(|| {
-        let settings = Settings {
-            durability: Durability::None,
-            connections_max: 300,
-            ..Settings::new(test_data_dir())
-        };
+        let settings =
+            Settings { durability: Durability::None, connections_max: 300, ..Settings::new(test_data_dir()) };
         runtime().block_on(EmbeddedPostgres::start(&settings)).expect("a Postgres for the tests")
     })
 }
@@ -153,7 +150,7 @@ impl Service {
             .env("DATABASE_URL", database.url())
             // Tests run side by side: one thread of the model each is quicker than many that wait for each other.
             .env("RESPONSUM__MODEL__THREADS", "1")
-            .env("RUST_LOG", "debug")
+            .env("RUST_LOG", "trace")
             .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -210,7 +207,7 @@ impl Service {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
-            .timeout_global(Some(Duration::from_secs(120)))
+            .timeout_global(Some(Duration::from_mins(2)))
             .build()
             .into();
         let mut request = ureq::http::Request::builder().method(method).uri(format!("{}{path}", self.base));

@@ -56,9 +56,9 @@ fn a_job_that_never_ends_is_given_up_where_people_see_it() {
     let service = Service::start();
     let id = service.accepted(&report(NOT_STATED));
     service.settle();
-    service.database.execute(
-        "INSERT INTO jobs (kind, document_id, attempts) SELECT 'annotate', document_id, 8 FROM documents;",
-    );
+    service
+        .database
+        .execute("INSERT INTO jobs (kind, document_id, attempts) SELECT 'annotate', document_id, 8 FROM documents;");
     service.settle();
     assert_eq!(service.database.count("SELECT count(*) FROM jobs WHERE abandoned"), 1);
     let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();

@@ -116,10 +116,7 @@ fn an_observation_has_a_provenance_a_device_and_a_history() {
     let own_id = observation["id"].as_str().expect("an id");
     let found = service.get(&format!("/fhir/Provenance?target=Observation/{own_id}")).expect(200).json();
     let provenance = &found["entry"][0]["resource"];
-    assert_eq!(
-        provenance["target"][0]["reference"],
-        format!("{}/fhir/Observation/{own_id}/_history/1", service.base)
-    );
+    assert_eq!(provenance["target"][0]["reference"], format!("{}/fhir/Observation/{own_id}/_history/1", service.base));
     assert_eq!(
         provenance["entity"][0]["what"]["reference"],
         format!("{}/fhir/DocumentReference/{id}/_history/1", service.base)
@@ -194,7 +191,10 @@ fn annotate_answers_at_once_and_stores_nothing() {
 fn metadata_says_what_the_server_does() {
     let service = Service::start();
     let statement = service.get("/fhir/metadata").expect(200).json();
-    assert_eq!((&statement["resourceType"], &statement["fhirVersion"]), (&json!("CapabilityStatement"), &json!("4.0.1")));
+    assert_eq!(
+        (&statement["resourceType"], &statement["fhirVersion"]),
+        (&json!("CapabilityStatement"), &json!("4.0.1"))
+    );
     let types: Vec<_> = statement["rest"][0]["resource"]
         .as_array()
         .expect("resources")
@@ -213,4 +213,41 @@ fn quoted(service: &Service, observation: &Value) -> String {
     let path = reference.strip_prefix(&service.base).expect("our own Binary").to_owned();
     let text = service.get(&path).expect(200).body;
     text.chars().skip(count("offset")).take(count("length")).collect()
+}
+
+/// `cargo xtask test` gives the folder to an independent validator.
+#[test]
+fn served_resources_are_kept_for_the_validator() {
+    let service = Service::start();
+    let withdrawn = with_id(report(NOT_RESPONDED), "withdrawn");
+    service.put("/fhir/DiagnosticReport/withdrawn", &withdrawn).expect(201);
+    let noted = service.accepted(&note(RESPONDED));
+    service.settle();
+    service.delete("/fhir/DiagnosticReport/withdrawn");
+    service.settle();
+    let observation = service.observation(&format!("DocumentReference/{noted}"));
+    let observation_id = observation["id"].as_str().expect("an id").to_owned();
+    let device = observation["device"]["reference"].as_str().expect("a reference").to_owned();
+    let resources = [
+        ("observation", observation),
+        ("observation-withdrawn", service.observation("DiagnosticReport/withdrawn")),
+        ("observation-search", service.get("/fhir/Observation").expect(200).json()),
+        (
+            "observation-history",
+            service.get(&format!("/fhir/Observation/{observation_id}/_history")).expect(200).json(),
+        ),
+        ("provenance-search", service.get(&format!("/fhir/Provenance?target={observation_id}")).expect(200).json()),
+        ("device", service.get(device.strip_prefix(&service.base).expect("our own")).expect(200).json()),
+        ("capability-statement", service.get("/fhir/metadata").expect(200).json()),
+        ("operation-outcome", service.get("/fhir/Observation?x=1").expect(400).json()),
+        ("annotate", service.post("/fhir/DiagnosticReport/$annotate", &report(RESPONDED)).expect(200).json()),
+    ];
+    let folder = std::env::var_os("RESPONSUM_SERVED_DIR").map(std::path::PathBuf::from);
+    for (name, resource) in resources {
+        assert!(resource["resourceType"].is_string(), "{name}: {resource}");
+        if let Some(folder) = &folder {
+            std::fs::create_dir_all(folder).expect("a folder");
+            std::fs::write(folder.join(format!("{name}.json")), resource.to_string()).expect("written");
+        }
+    }
 }

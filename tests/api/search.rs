@@ -18,9 +18,11 @@ fn of_patient(patient: &str, text: &str, id: &str) -> Value {
 #[test]
 fn every_parameter_finds_what_it_means() {
     let service = Service::start();
-    for (id, patient, text) in
-        [("a", "Patient/1", RESPONDED), ("b", "Patient/2", NOT_RESPONDED), ("c", "https://ehr.example/fhir/Patient/3", RESPONDED)]
-    {
+    for (id, patient, text) in [
+        ("a", "Patient/1", RESPONDED),
+        ("b", "Patient/2", NOT_RESPONDED),
+        ("c", "https://ehr.example/fhir/Patient/3", RESPONDED),
+    ] {
         service.put(&format!("/fhir/DiagnosticReport/{id}"), &of_patient(patient, text, id)).expect(201);
     }
     service.settle();

@@ -66,7 +66,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let port = options.port.map_or_else(service::free_port, Ok)?;
     let service = Service::start(&program, &data_dir.path, port)?;
     println!("Ready after {} at {} (data in {})", seconds(begun.elapsed()), service.url, data_dir.path.display());
-    let outcome = show(&service).with_context(|| service.log_tail());
+    let outcome = show(&service);
+    if outcome.is_err() {
+        eprintln!("\n{}", service.log_tail());
+    }
     if options.keep && outcome.is_ok() {
         println!("\nThe service goes on at {}/fhir. To stop it: kill {}", service.url, service.pid());
         println!("Its data stays in {}", data_dir.keep().display());
@@ -196,17 +199,27 @@ fn show_one(agent: &ureq::Agent, fhir: &str, answered: &[Answered]) -> Result<()
         let body = get(agent, &url)?.success(&url)?.body;
         let resource = if body["resourceType"] == "Bundle" { &body["entry"][0]["resource"] } else { &body };
         ensure!(resource.is_object(), "{url} found nothing");
-        println!("{}", serde_json::to_string_pretty(resource).context("print a resource")?);
+        println!("{}", readable(resource));
     }
     Ok(())
+}
+
+/// A resource with its type and id first, as FHIR's own examples have them.
+fn readable(resource: &Value) -> String {
+    let mut fields: Vec<(&String, &Value)> = resource.as_object().into_iter().flatten().collect();
+    let first = ["resourceType", "id", "meta", "status", "code", "subject", "valueCodeableConcept", "component"];
+    fields.sort_by_key(|(name, _)| first.iter().position(|f| *f == name.as_str()).unwrap_or(first.len()));
+    let lines =
+        fields.into_iter().map(|(name, value)| format!("  {name:?}: {}", format!("{value:#}").replace('\n', "\n  ")));
+    format!("{{\n{}\n}}", lines.collect::<Vec<_>>().join(",\n"))
 }
 
 /// All seven annotated, and enough of them as the reference has them.
 fn judge(answered: &[Answered]) -> Result<()> {
     let equal = |one: &&Answered| our_answer(&one.annotation) == Some(one.posted.example.reference);
     let agreeing = answered.iter().filter(equal).count();
-    println!("\n{} of {} annotated, {agreeing} labels equal the reference's", answered.len(), answered.len());
-    ensure!(agreeing >= AGREEMENT_MIN, "at least {AGREEMENT_MIN} labels must equal the reference's");
+    println!("\n{count} of {count} annotated, {agreeing} labels equal the reference's", count = answered.len());
+    ensure!(agreeing >= AGREEMENT_MIN, "{agreeing} labels equal the reference's, and {AGREEMENT_MIN} must");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 // The service's own search, so that set-up and service never disagree on which Postgres is used.
 #[path = "../../src/store/embedded/binaries.rs"]
 mod binaries;
+mod crash;
 mod demo;
 mod http;
 mod service;
@@ -33,6 +34,8 @@ enum Command {
     Demo(demo::Options),
     /// Sets everything up and runs every check
     Test(test::Options),
+    /// Kills the service at random moments while it works, many times, and counts what is lost or doubled
+    Crash(crash::Options),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Command::Setup(options) => setup::run(&options),
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
+        Command::Crash(options) => crash::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

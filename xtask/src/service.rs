@@ -20,13 +20,10 @@ const STOP_SECONDS_MAX: u64 = 30;
 
 /// Builds the service with cargo's own progress, and gives its path.
 pub(crate) fn build() -> Result<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    command
-        .current_dir(workspace::root())
-        .args(["build", "--package", "responsum", "--bin", "responsum"])
-        .arg("--message-format=json-render-diagnostics")
-        .stdout(Stdio::piped());
+    let arguments =
+        ["build", "--package", "responsum", "--bin", "responsum", "--message-format=json-render-diagnostics"];
+    let mut command = workspace::cargo(&arguments);
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().context("start cargo build")?;
     let output = BufReader::new(child.stdout.take().context("read what cargo says")?);
     let mut program = None;

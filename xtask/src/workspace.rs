@@ -19,6 +19,25 @@ pub(crate) fn runtime_dir() -> PathBuf {
     root().join(".runtime")
 }
 
+/// Cargo, as a person's shell would start it.
+///
+/// `cargo run` tells its program about the program's own package, and build scripts (ring's) watch those very
+/// variables: left in place, they would make every change between `cargo xtask` and plain cargo a rebuild of minutes.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        let told = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+        if name.to_str().is_some_and(told) {
+            command.env_remove(name);
+        }
+    }
+    for name in ["CARGO", "CARGO_BIN_NAME", "CARGO_CRATE_NAME", "CARGO_PRIMARY_PACKAGE", "OUT_DIR"] {
+        command.env_remove(name);
+    }
+    command.current_dir(root()).args(arguments);
+    command
+}
+
 /// `3.2 s` or `4 min 05 s`.
 pub(crate) fn seconds(elapsed: Duration) -> String {
     let tenths = elapsed.as_millis() / 100;

@@ -72,7 +72,7 @@ impl Account {
 
     /// True if it is the account's, and nobody else may enter.
     pub(super) fn owns_alone(&self, metadata: &Metadata) -> bool {
-        metadata.is_dir() && metadata.uid() == self.uid && metadata.mode() & 0o077 == 0
+        metadata.is_dir() && metadata.uid() == self.uid && metadata.mode() & 0o777 == 0o700
     }
 
     /// The first folder above `path` that the account may not pass; none if it can reach `path`.

@@ -18,8 +18,8 @@ pub(super) const SOCKET_PATH_BYTES_MAX: usize = if cfg!(target_os = "macos") { 1
 pub(super) fn prepare_data_dir(data_dir: &Path) -> Result<PathBuf, EmbeddedError> {
     // Root's must be passable for the account that runs Postgres; what is inside is closed on its own.
     let mode = if nix::unistd::Uid::effective().is_root() { 0o755 } else { 0o700 };
-    let made = DirBuilder::new().recursive(true).mode(mode).create(data_dir);
-    made.map_err(EmbeddedError::files("create the data folder", data_dir))?;
+    let created = DirBuilder::new().recursive(true).mode(mode).create(data_dir);
+    created.map_err(EmbeddedError::files("create the data folder", data_dir))?;
     fs::canonicalize(data_dir).map_err(EmbeddedError::files("find the data folder", data_dir))
 }
 

@@ -1,7 +1,7 @@
 //! The groups of checks, in the order in which they run: the quick ones first.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::migrations;
 use super::postgres::TestPostgres;
 use crate::tools;
-use crate::workspace::{self, display};
+use crate::workspace::{self, cargo, display};
 
 /// A named set of checks.
 pub(crate) struct Group {
@@ -77,12 +77,6 @@ fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-fn cargo(arguments: &[&str]) -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.args(arguments);
-    command
-}
-
 fn format() -> Result<Outcome> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
     Ok(Outcome::Passed)
@@ -148,7 +142,7 @@ fn in_path(program: &str) -> bool {
 fn rust_tests() -> Result<Outcome> {
     let postgres = TestPostgres::prepare()?;
     let mut command = cargo(&["test", "--workspace", "--locked", "--no-fail-fast"]);
-    command.current_dir(workspace::root()).stdout(Stdio::piped());
+    command.stdout(Stdio::piped());
     let mut child = command.spawn().context("start cargo test")?;
     let output = BufReader::new(child.stdout.take().context("read what cargo says")?);
     let (mut passed, mut failed, mut ignored, mut results) = (0, 0, 0, 0);
@@ -187,8 +181,24 @@ fn validator() -> Result<Outcome> {
         ["run", "--quiet", "--locked", "--package", "responsum-fhir-authoring", "--example", "author_samples"];
     run(cargo(&example).arg("--").arg(&samples))?;
     run(python("tests/validator/selftest.py").arg(&samples))?;
+    run(python("tests/validator/validate.py").args(served_resources()?))?;
     run(python("fhir-profiles/build.py").arg("--check"))?;
     Ok(Outcome::Passed)
+}
+
+/// What a running service serves, fetched by the test that keeps it.
+fn served_resources() -> Result<Vec<PathBuf>> {
+    let folder = workspace::runtime_dir().join("validator-served");
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder).context("remove what was served before")?;
+    }
+    let _postgres = TestPostgres::prepare()?;
+    let test = ["test", "--package", "responsum", "--test", "api", "--locked", "served_resources"];
+    run(cargo(&test).env("RESPONSUM_SERVED_DIR", &folder))?;
+    let files = std::fs::read_dir(&folder).context("read what was served")?;
+    let files = files.map(|file| Ok(file?.path())).collect::<Result<Vec<_>>>()?;
+    ensure!(!files.is_empty(), "the service served nothing to validate");
+    Ok(files)
 }
 
 fn python(script: &str) -> Command {
