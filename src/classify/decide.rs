@@ -49,32 +49,55 @@ const fn weight(kind: SectionKind) -> Option<Weight> {
     }
 }
 
-/// Merges what the model said of the windows into the document's answer.
+/// How much the overview counts in a document's scores; the sentence that speaks counts the rest. Chosen on held-out
+/// reports, where all shares from 0.6 to 0.8 do about as well, and better than either alone.
+const OVERVIEW_SHARE: f32 = 2.0 / 3.0;
+
+/// Merges what the model said of the sentences and of the document's end as a whole into the document's answer.
 ///
-/// One window speaks for the document: the last one, in reading order, that states a response, among those of the
-/// sections that weigh most: the latest status wins. A window states a response if the model finds that likelier than
-/// not. The document's scores are those of that window, so its confidence is the model's own for the sentence that is
-/// shown. If no window states a response, the document is as unsure of that as its least sure window.
-pub fn decide(narrative: &Narrative, scores: &[WindowScores], settings: &DecideSettings) -> Annotation {
-    if scores.is_empty() {
+/// One sentence speaks for the document: the last one, in reading order, whose window states a response (the model
+/// finds that likelier than not), among those of the sections that weigh most: the latest status wins. If none states
+/// a response, the least sure one speaks. The document's scores are the mean of that sentence's and the overview's,
+/// which counts twice: a sentence shows where it stands, the overview whether it is about the treated disease. So the
+/// confidence is high where both agree, and low where they do not. Without an overview the sentence's scores stand.
+pub fn decide(
+    narrative: &Narrative,
+    sentences: &[WindowScores],
+    overview: Option<&WindowScores>,
+    settings: &DecideSettings,
+) -> Annotation {
+    if sentences.is_empty() {
         return Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone());
     }
-    let Some(speaker) = speaker(narrative, scores) else {
-        return silent(narrative, scores.len());
+    let Some(speaker) = speaker(narrative, sentences, |label| label != Label::NotStated) else {
+        return silent(narrative, sentences.len());
     };
-    let label = speaker.label.best();
-    let confidence = speaker.label.of(label);
+    let scores = overview.map_or(speaker.label, |overview| mean(&overview.label, &speaker.label));
+    let label = scores.best();
+    // The overview may side with an earlier sentence: then that one is shown.
+    let shown = self::speaker(narrative, sentences, |said| said == label).unwrap_or(speaker);
     Annotation {
         label,
-        category: category(speaker, label),
-        scores: Some(speaker.label),
-        cancer: speaker.cancer,
-        evidence: evidence(narrative, scores, speaker, label),
+        category: category(overview.unwrap_or(shown), label),
+        scores: Some(scores),
+        cancer: overview.unwrap_or(shown).cancer,
+        evidence: evidence(narrative, sentences, shown, label),
         no_answer: None,
-        needs_review: confidence.get() < settings.review_confidence_min,
+        needs_review: scores.of(label).get() < settings.review_confidence_min,
         coverage: narrative.coverage().clone(),
-        windows: scores.len(),
+        windows: sentences.len() + usize::from(overview.is_some()),
     }
+}
+
+/// The two scores' mean by [`OVERVIEW_SHARE`].
+fn mean(overview: &LabelScores, speaker: &LabelScores) -> LabelScores {
+    let mixed = Label::ALL.map(|label| {
+        let mixed = overview.of(label).get().mul_add(OVERVIEW_SHARE, speaker.of(label).get() * (1.0 - OVERVIEW_SHARE));
+        // A mean of probabilities is one; rounding may pass the end by a hair.
+        Score::new(mixed.clamp(0.0, 1.0)).expect("a mean of probabilities")
+    });
+    // Means of numbers that sum to one sum to one.
+    LabelScores::new(mixed).expect("scores that sum to one")
 }
 
 /// The answer for a document that holds nothing but sections that never speak.
@@ -94,13 +117,17 @@ fn silent(narrative: &Narrative, windows: usize) -> Annotation {
     }
 }
 
-/// The window that speaks for the document; none if none may speak.
-fn speaker<'a>(narrative: &Narrative, scores: &'a [WindowScores]) -> Option<&'a WindowScores> {
+/// The last window of the sections that weigh most among those whose label is `wanted`, else the one that is least sure
+/// that nothing is stated; none if none may speak.
+fn speaker<'a>(
+    narrative: &Narrative,
+    scores: &'a [WindowScores],
+    wanted: impl Fn(Label) -> bool,
+) -> Option<&'a WindowScores> {
     let weight = |scores: &WindowScores| weight_in(narrative, scores);
     let speaking = || scores.iter().filter(|scores| weight(scores).is_some());
     // `max_by_key` gives the last of several equals.
-    let stated =
-        speaking().filter(|scores| scores.label.best() != Label::NotStated).max_by_key(|scores| weight(scores));
+    let stated = speaking().filter(|scores| wanted(scores.label.best())).max_by_key(|scores| weight(scores));
     stated.or_else(|| speaking().min_by(|a, b| not_stated(a).total_cmp(&not_stated(b))))
 }
 
@@ -147,9 +174,12 @@ fn evidence(narrative: &Narrative, scores: &[WindowScores], speaker: &WindowScor
             others.push(found);
         }
     }
-    others.retain(|other| first.is_none_or(|first| first.span != other.span));
+    // Only the overview may say it; then the sentence that comes nearest is shown.
+    let nearest = Evidence { span: sentence_span(narrative, speaker.window.focus), score: speaker.label.of(label) };
+    let first = first.unwrap_or(nearest);
+    others.retain(|other| other.span != first.span);
     others.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()));
-    first.into_iter().chain(others).take(EVIDENCE_SPANS_MAX).collect()
+    std::iter::once(first).chain(others).take(EVIDENCE_SPANS_MAX).collect()
 }
 
 /// The focus without the heading that may stand before its first sentence.
@@ -192,7 +222,7 @@ mod tests {
         let narrative = narrative(&parts);
         let scores: Vec<WindowScores> =
             sections.iter().enumerate().map(|(index, (_, scores))| window(&narrative, index, *scores)).collect();
-        let annotation = decide(&narrative, &scores, &DecideSettings::default());
+        let annotation = decide(&narrative, &scores, None, &DecideSettings::default());
         (narrative, annotation)
     }
 
@@ -232,7 +262,7 @@ mod tests {
         let narrative = narrative(&[(SectionKind::Other, None, &["Stable.", "Seen again in May."])]);
         let mut scores = vec![window(&narrative, 0, YES), window(&narrative, 1, YES)];
         scores[1].window.read = narrative.sentences()[0].span.join(narrative.sentences()[1].span);
-        let annotation = decide(&narrative, &scores, &DecideSettings::default());
+        let annotation = decide(&narrative, &scores, None, &DecideSettings::default());
         let spans: Vec<Span> = annotation.evidence.iter().map(|evidence| evidence.span).collect();
         assert_eq!(spans, [narrative.sentences()[0].span]);
     }
@@ -252,9 +282,29 @@ mod tests {
     }
 
     #[test]
+    fn the_overview_counts_twice_and_the_evidence_follows_the_answer() {
+        let narrative = narrative(&[(SectionKind::Other, None, &["Better.", "Worse.", "Seen."])]);
+        let sentences = [window(&narrative, 0, YES), window(&narrative, 1, NO), window(&narrative, 2, NOTHING)];
+        let whole = Span::new(narrative.text(), 0, narrative.sentences()[2].span.end()).expect("a span");
+        for (overview, label, shown) in
+            [(YES, Label::Responded, Some(0)), (NO, Label::NotResponded, Some(1)), (NOTHING, Label::NotStated, None)]
+        {
+            let mut overview = window(&narrative, 0, overview);
+            overview.window.focus = whole;
+            let annotation = decide(&narrative, &sentences, Some(&overview), &DecideSettings::default());
+            assert_eq!(annotation.label, label);
+            let shown = shown.map(|sentence: usize| narrative.sentences()[sentence].span);
+            assert_eq!(annotation.evidence.first().map(|evidence| evidence.span), shown);
+            // The sentence that speaks says no: an overview that says the same makes the answer surer.
+            let confidence = annotation.confidence().expect("asked").get();
+            assert!(if label == Label::NotResponded { confidence > 0.85 } else { confidence < 0.65 });
+        }
+    }
+
+    #[test]
     fn nothing_read_is_nothing_answered() {
         let narrative = narrative(&[]);
-        let annotation = decide(&narrative, &[], &DecideSettings::default());
+        let annotation = decide(&narrative, &[], None, &DecideSettings::default());
         assert_eq!(annotation.no_answer, Some(NoAnswer::NothingReadable));
     }
 }

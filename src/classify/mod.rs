@@ -90,7 +90,22 @@ enum Prepared {
     /// The model need not be asked.
     Unanswered(Annotation),
     /// The model reads these.
-    Windows(Vec<EncodedWindow>),
+    Windows(Windows),
+}
+
+/// What the model reads of one narrative.
+struct Windows {
+    /// In reading order.
+    sentences: Vec<EncodedWindow>,
+    /// The end of the document as one window.
+    overview: Option<EncodedWindow>,
+}
+
+impl Windows {
+    /// All of them, the overview last.
+    fn all(self) -> Vec<EncodedWindow> {
+        self.sentences.into_iter().chain(self.overview).collect()
+    }
 }
 
 impl Classifier {
@@ -122,7 +137,11 @@ impl Classifier {
     pub async fn annotate(&self, narrative: &Narrative) -> Result<Annotation, ClassifyError> {
         match self.prepare(narrative, Unit::Document)? {
             Prepared::Unanswered(annotation) => Ok(annotation),
-            Prepared::Windows(windows) => Ok(self.merge(narrative, &self.session.classify(windows).await?)),
+            Prepared::Windows(windows) => {
+                let sentences = windows.sentences.len();
+                let scores = self.session.classify(windows.all()).await?;
+                Ok(self.merge(narrative, &scores, sentences))
+            }
         }
     }
 
@@ -133,7 +152,7 @@ impl Classifier {
     pub fn annotate_blocking(&self, narrative: &Narrative, unit: Unit) -> Result<Annotation, ClassifyError> {
         match self.prepare(narrative, unit)? {
             Prepared::Unanswered(annotation) => Ok(annotation),
-            Prepared::Windows(windows) => Ok(self.merge(narrative, &self.session.classify_blocking(windows)?)),
+            Prepared::Windows(windows) => self.ask_blocking(narrative, windows),
         }
     }
 
@@ -144,36 +163,51 @@ impl Classifier {
     /// If called within an asynchronous runtime.
     pub fn annotate_english_blocking(&self, narrative: &Narrative, unit: Unit) -> Result<Annotation, ClassifyError> {
         let windows = self.windows(narrative, unit)?;
-        if windows.is_empty() {
+        if windows.sentences.is_empty() {
             return Ok(Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone()));
         }
-        Ok(self.merge(narrative, &self.session.classify_blocking(windows)?))
+        self.ask_blocking(narrative, windows)
+    }
+
+    fn ask_blocking(&self, narrative: &Narrative, windows: Windows) -> Result<Annotation, ClassifyError> {
+        let sentences = windows.sentences.len();
+        let scores = self.session.classify_blocking(windows.all())?;
+        Ok(self.merge(narrative, &scores, sentences))
     }
 
     fn prepare(&self, narrative: &Narrative, unit: Unit) -> Result<Prepared, ClassifyError> {
         let windows = self.windows(narrative, unit)?;
         let unanswered = |reason| Prepared::Unanswered(Annotation::unanswered(reason, narrative.coverage().clone()));
-        if windows.is_empty() {
+        if windows.sentences.is_empty() {
             return Ok(unanswered(NoAnswer::NothingReadable));
         }
-        if !self.language.is_english(&focus_text(narrative, &windows)).map_err(ClassifyError::Tokenize)? {
+        let text = focus_text(narrative, &windows.sentences);
+        if !self.language.is_english(&text).map_err(ClassifyError::Tokenize)? {
             return Ok(unanswered(NoAnswer::LanguageNotSupported));
         }
         Ok(Prepared::Windows(windows))
     }
 
-    fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Vec<EncodedWindow>, ClassifyError> {
+    fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Windows, ClassifyError> {
         let limits =
             WindowLimits { max_tokens: self.model.max_tokens, previous_sentences: self.model.previous_sentences };
-        let cut = match unit {
-            Unit::Document => windows::cut,
-            Unit::Sentence => windows::cut_whole,
+        let tokenizer = &self.model.tokenizer;
+        let windows = match unit {
+            Unit::Document => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {
+                let overview = windows::overview(narrative, &sentences, tokenizer, limits)?;
+                Ok(Windows { sentences, overview })
+            }),
+            Unit::Sentence => {
+                windows::cut_whole(narrative, tokenizer, limits).map(|sentences| Windows { sentences, overview: None })
+            }
         };
-        cut(narrative, &self.model.tokenizer, limits).map_err(ClassifyError::Tokenize)
+        windows.map_err(ClassifyError::Tokenize)
     }
 
-    fn merge(&self, narrative: &Narrative, scores: &[WindowScores]) -> Annotation {
-        decide::decide(narrative, scores, &self.decide)
+    /// Merges the scores of as many sentences, and of the overview after them if there was one.
+    fn merge(&self, narrative: &Narrative, scores: &[WindowScores], sentences: usize) -> Annotation {
+        let (sentences, overview) = scores.split_at(sentences);
+        decide::decide(narrative, sentences, overview.first(), &self.decide)
     }
 }
 

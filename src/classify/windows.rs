@@ -46,6 +46,46 @@ pub fn cut(
     Ok(windows)
 }
 
+/// The end of the document as one window, as much of it as fits: the model sees there how its sentences belong together.
+/// Nothing if the windows are no more than one, or not even the last of them fits with another.
+///
+/// It holds what the windows are about and nothing else; `read` is the smallest span around it.
+pub fn overview(
+    narrative: &Narrative,
+    windows: &[EncodedWindow],
+    tokenizer: &Tokenizer,
+    limits: WindowLimits,
+) -> Result<Option<EncodedWindow>, TokenizeError> {
+    let text_from = |first: usize| {
+        let mut text = String::new();
+        for (index, window) in windows.iter().enumerate().skip(first) {
+            let same_section = index > first && windows[index - 1].window.section == window.window.section;
+            text.push_str(if same_section { " " } else { "\n" });
+            text.push_str(window.window.focus.of(narrative.text()));
+        }
+        text
+    };
+    let encoded_from = |first: usize| tokenizer.encode(&text_from(first));
+    let Some(last) = windows.len().checked_sub(1) else { return Ok(None) };
+    // The fewest windows to leave out: found by halving, since fewer windows never need more tokens.
+    let (mut fits, mut too_many) = (last, None);
+    let mut first = 0;
+    let mut ids = None;
+    while first < fits {
+        let candidate = encoded_from(first)?;
+        if candidate.len() <= limits.max_tokens {
+            (fits, ids) = (first, Some(candidate));
+        } else {
+            too_many = Some(first);
+        }
+        first = too_many.map_or(0, |too_many| too_many + (fits - too_many).div_ceil(2));
+    }
+    let Some(ids) = ids else { return Ok(None) };
+    let (first, last) = (windows[fits].window, windows[last].window);
+    let read = first.focus.join(last.focus);
+    Ok(Some(EncodedWindow { window: Window { read, focus: read, section: last.section }, ids }))
+}
+
 /// The whole text as one window, or as few as the limit allows.
 pub fn cut_whole(
     narrative: &Narrative,
@@ -213,6 +253,21 @@ mod tests {
         let windows = cut_whole(&report, &model.tokenizer, LIMITS).expect("windows");
         assert_eq!(windows.len(), 1);
         assert_eq!(windows[0].window.focus.of(report.text()), "Liver mass. Larger");
+    }
+
+    #[test]
+    fn the_overview_is_the_longest_end_of_the_document_that_fits() {
+        let report = narrative(&[
+            (SectionKind::Other, None, &["The scan was in the lung.", "Liver mass.", "No."]),
+            (SectionKind::Signature, None, &["Patient."]),
+            (SectionKind::Impression, Some("IMPRESSION"), &["Stable.", "Smaller."]),
+        ]);
+        let tokenizer = &tiny_model().tokenizer;
+        let windows = cut(&report, tokenizer, LIMITS).expect("windows");
+        let overview = overview(&report, &windows, tokenizer, LIMITS).expect("tokens").expect("an overview");
+        let whole = tokenizer.encode("Liver mass. No. IMPRESSION: Stable. Smaller.").expect("tokens");
+        assert_eq!(overview.ids, whole);
+        assert!(super::overview(&report, &windows[..1], tokenizer, LIMITS).expect("tokens").is_none());
     }
 
     fn any_kind() -> impl Strategy<Value = SectionKind> {
