@@ -6,6 +6,7 @@
 
 pub mod decide;
 mod default_model;
+mod files;
 pub mod language;
 pub mod model;
 pub mod onnx;
