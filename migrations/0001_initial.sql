@@ -61,13 +61,15 @@ CREATE TABLE documents (
 -- Mostly base64: compressing it costs more time than it saves room.
 ALTER TABLE documents ALTER COLUMN received SET STORAGE EXTERNAL;
 
--- The plain text drawn from a document: an artefact of its own, served as a Binary, never changed.
+-- The plain text drawn from a document: an artefact of its own, served as a Binary, never changed. A version of
+-- Responsum that draws another text makes another narrative.
 CREATE TABLE narratives (
     narrative_id uuid PRIMARY KEY,
-    document_id  uuid NOT NULL UNIQUE REFERENCES documents,
+    document_id  uuid NOT NULL REFERENCES documents,
     text         text NOT NULL,
-    coverage     jsonb NOT NULL,               -- {"read":[…],"unread":[…]}: what was read, what was not and why
-    created_at   timestamptz NOT NULL
+    sha256       bytea NOT NULL CHECK (length(sha256) = 32),  -- of text
+    created_at   timestamptz NOT NULL,
+    UNIQUE (document_id, sha256)
 );
 
 -- Every model that has annotated something.
@@ -79,11 +81,12 @@ CREATE TABLE model_versions (
     first_seen_at    timestamptz NOT NULL
 );
 
--- What a model version said of a document. Append-only; documents.annotation_id points to the current one.
+-- What a model version said of a document's narrative. Append-only; documents.annotation_id points to the current one.
 CREATE TABLE annotations (
     annotation_id    bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     document_id      uuid NOT NULL REFERENCES documents,
     model_version_id bigint NOT NULL REFERENCES model_versions,
+    narrative_id     uuid NOT NULL REFERENCES narratives,  -- what the model read, and evidence points into
     label            text NOT NULL CHECK (label IN ('responded', 'not-responded', 'not-stated')),
     category         text NOT NULL CHECK (category IN
                      ('complete', 'partial', 'stable', 'no-response', 'progressive', 'mixed', 'indeterminate', 'none')),
@@ -95,8 +98,9 @@ CREATE TABLE annotations (
     no_answer        text CHECK (no_answer IN ('nothing-readable', 'language-not-supported')),
     needs_review     boolean NOT NULL,
     windows          integer NOT NULL,         -- how many the model read
+    coverage         jsonb NOT NULL,           -- {"read":[…],"unread":[…]}: what was read, what was not and why
     created_at       timestamptz NOT NULL,
-    UNIQUE (document_id, model_version_id),
+    UNIQUE (document_id, model_version_id, narrative_id),
     CHECK ((scores IS NULL) = (no_answer IS NOT NULL))
 );
 ALTER TABLE documents ADD FOREIGN KEY (annotation_id) REFERENCES annotations;

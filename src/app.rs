@@ -87,14 +87,13 @@ impl Database {
 }
 
 fn database_url(config: &DatabaseConfig) -> anyhow::Result<Option<String>> {
-    match &config.url_file {
-        Some(file) => {
-            let url = std::fs::read_to_string(file).context("reading database.url_file")?;
-            Ok(Some(url.trim().to_owned()))
-        }
-        // A private Postgres that was asked for on the command line wins over a DATABASE_URL that lies around.
-        None => Ok(config.url.clone().filter(|_| !config.embedded)),
+    // A private Postgres that was asked for wins over a DATABASE_URL that lies around.
+    if config.embedded {
+        return Ok(None);
     }
+    let Some(file) = &config.url_file else { return Ok(config.url.clone()) };
+    let url = std::fs::read_to_string(file).context("reading database.url_file")?;
+    Ok(Some(url.trim().to_owned()))
 }
 
 async fn start_postgres(config: &DatabaseConfig) -> anyhow::Result<EmbeddedPostgres> {
@@ -118,7 +117,7 @@ pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
 
 /// Runs the service until SIGTERM or SIGINT, then drains it. A second signal ends it at once.
 pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
-    let access = check(&config)?;
+    let access = check(&config, role)?;
     // Bound first: a port that is taken should be told before the database and the model are loaded.
     let listener = if role == Role::Worker { None } else { Some(bind(config.server.listen)?) };
     let metrics = telemetry::start_metrics().context("starting the metrics")?;
@@ -134,6 +133,13 @@ pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let mut parts = tokio::task::JoinSet::new();
+    let gauging = worker::gauge(store.clone(), stop.clone());
+    parts.spawn(async move {
+        ("the gauges", {
+            gauging.await;
+            Ok(())
+        })
+    });
     if role != Role::Api {
         let work = worker::run(store.clone(), Arc::clone(&pipeline), config.worker.clone(), stop.clone());
         parts.spawn(async move { ("the workers", work.await) });
@@ -157,10 +163,10 @@ pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
 }
 
 /// Checks what the settings alone do not tell: the tokens file, and that nobody listens to the world without one.
-pub fn check(config: &Config) -> anyhow::Result<Access> {
+pub fn check(config: &Config, role: Role) -> anyhow::Result<Access> {
     let access =
         Access::load(config.server.tokens_file.as_deref()).map_err(|e| Misuse(format!("server.tokens_file: {e}")))?;
-    if matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {
+    if role != Role::Worker && matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {
         bail!(Misuse(format!(
             "refusing to listen on {} without access tokens: set server.tokens_file (docs/access.md), or listen on 127.0.0.1",
             config.server.listen

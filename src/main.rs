@@ -185,7 +185,7 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
 
 fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
     let config = Config::load(file)?;
-    app::check(&config)?;
+    app::check(&config, Role::All)?;
     writeln!(io::stdout(), "the settings are in order")?;
     Ok(())
 }

@@ -33,8 +33,7 @@ pub async fn run(
     for _ in 0..config.concurrency {
         tasks.spawn(work(store.clone(), Arc::clone(&pipeline), config.clone(), Arc::clone(&bell), stop.clone()));
     }
-    tasks.spawn(listen(store.clone(), bell, stop.clone()));
-    tasks.spawn(gauge(store, stop));
+    tasks.spawn(listen(store, bell, stop));
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }
@@ -143,8 +142,8 @@ async fn listen(store: Store, bell: Arc<Notify>, stop: CancellationToken) {
     }
 }
 
-/// Keeps the queue's gauges true.
-async fn gauge(store: Store, stop: CancellationToken) {
+/// Keeps the queue's gauges true, in every role: a process that only receives should show its backlog.
+pub async fn gauge(store: Store, stop: CancellationToken) {
     let mut ticks = interval(DEPTH_INTERVAL);
     loop {
         tokio::select! {

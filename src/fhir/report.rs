@@ -147,7 +147,9 @@ struct AttachmentElement {
 
 impl From<RawObject<'_>> for AttachmentElement {
     fn from(element: RawObject<'_>) -> Self {
-        let content = match (element.raw("data"), element.raw("url")) {
+        // Some senders write an empty data beside the url that counts.
+        let data = element.raw("data").filter(|data| data.get() != "\"\"");
+        let content = match (data, element.raw("url")) {
             (Some(data), _) => decode_base64(data.get()),
             (None, Some(url)) => serde_json::from_str(url.get()).map_or_else(
                 |_| AttachmentContent::Malformed("its url is not a string".into()),

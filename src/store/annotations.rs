@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::rows::{EvidenceColumn, about_json, evidence, known};
 use super::{Store, StoreError, jobs, observations, while_doing};
+use crate::digest::sha256;
 use crate::domain::annotation::{Annotation, ModelVersion, NoAnswer};
 use crate::domain::document::{About, Disposition, Document, ReportKey, WithdrawReason};
 use crate::domain::job::LeasedJob;
@@ -113,10 +114,9 @@ impl Store {
         let row = sqlx::query(
             "SELECT d.version AS document_version, d.state, d.state_reason, d.annotation_id, a.label, a.category,
                     a.scores, a.cancer, a.evidence::text AS evidence, a.no_answer, a.needs_review, a.created_at,
-                    n.narrative_id, n.coverage::text AS coverage, m.model_id, m.version AS model_version, m.sha256
+                    a.narrative_id, a.coverage::text AS coverage, m.model_id, m.version AS model_version, m.sha256
              FROM documents d JOIN reports r USING (report_id)
              LEFT JOIN annotations a ON a.annotation_id = d.annotation_id
-             LEFT JOIN narratives n ON n.document_id = d.document_id
              LEFT JOIN model_versions m USING (model_version_id)
              WHERE r.source = $1 AND r.resource_type = $2 AND r.logical_id = $3
                AND d.version = COALESCE($4, r.newest_version)",
@@ -244,8 +244,8 @@ async fn write_outcome(
     };
     let annotation_id = match &reading.annotated {
         Some((narrative, annotation)) => {
-            write_narrative(tx, document, narrative, &annotation.coverage, now).await?;
-            Some(write_annotation(tx, document, narrative, annotation, &reading.model, now).await?)
+            let narrative_id = write_narrative(tx, document, narrative, now).await?;
+            Some(write_annotation(tx, document, (narrative_id, narrative), annotation, &reading.model, now).await?)
         }
         None => None,
     };
@@ -266,33 +266,34 @@ async fn write_outcome(
     .map_err(while_doing("storing a document's state"))
 }
 
+/// A second run of the same document finds the narrative that its first run made, if it drew the same text.
 async fn write_narrative(
     tx: &mut PgConnection,
     document: &Document,
     narrative: &Narrative,
-    coverage: &crate::domain::narrative::Coverage,
     now: OffsetDateTime,
-) -> Result<(), StoreError> {
-    // A second run of the same document finds the narrative that its first run made.
-    sqlx::query(
-        "INSERT INTO narratives (narrative_id, document_id, text, coverage, created_at)
-         VALUES ($1, $2, $3, $4::jsonb, $5) ON CONFLICT (document_id) DO NOTHING",
+) -> Result<Uuid, StoreError> {
+    sqlx::query_scalar(
+        "WITH written AS (
+             INSERT INTO narratives (narrative_id, document_id, text, sha256, created_at)
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (document_id, sha256) DO NOTHING RETURNING narrative_id)
+         SELECT narrative_id FROM written
+         UNION SELECT narrative_id FROM narratives WHERE document_id = $2 AND sha256 = $4",
     )
     .bind(Uuid::new_v4())
     .bind(document.id.0)
     .bind(narrative.text())
-    .bind(json(&CoverageView::from(coverage)))
+    .bind(&sha256(narrative.text().as_bytes()).0[..])
     .bind(now)
-    .execute(tx)
+    .fetch_one(tx)
     .await
-    .map(drop)
     .map_err(while_doing("storing a narrative"))
 }
 
 async fn write_annotation(
     tx: &mut PgConnection,
     document: &Document,
-    narrative: &Narrative,
+    (narrative_id, narrative): (Uuid, &Narrative),
     annotation: &Annotation,
     model: &ModelVersion,
     now: OffsetDateTime,
@@ -310,11 +311,11 @@ async fn write_annotation(
     let annotation_id: i64 = sqlx::query_scalar(
         "WITH written AS (
              INSERT INTO annotations (document_id, model_version_id, label, category, scores, cancer, evidence,
-                                      no_answer, needs_review, windows, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11)
-             ON CONFLICT (document_id, model_version_id) DO NOTHING RETURNING annotation_id)
-         SELECT annotation_id FROM written
-         UNION SELECT annotation_id FROM annotations WHERE document_id = $1 AND model_version_id = $2",
+                                      no_answer, needs_review, windows, created_at, narrative_id, coverage)
+             VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb, $8, $9, $10, $11, $12, $13::jsonb)
+             ON CONFLICT (document_id, model_version_id, narrative_id) DO NOTHING RETURNING annotation_id)
+         SELECT annotation_id FROM written UNION SELECT annotation_id FROM annotations
+         WHERE document_id = $1 AND model_version_id = $2 AND narrative_id = $12",
     )
     .bind(document.id.0)
     .bind(model_version_id(tx, model, now).await?)
@@ -327,6 +328,8 @@ async fn write_annotation(
     .bind(annotation.needs_review)
     .bind(i32::try_from(annotation.windows).unwrap_or(i32::MAX))
     .bind(now)
+    .bind(narrative_id)
+    .bind(json(&CoverageView::from(&annotation.coverage)))
     .fetch_one(&mut *tx)
     .await
     .map_err(&doing)?;

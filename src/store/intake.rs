@@ -38,6 +38,8 @@ pub struct Condition {
 pub enum Precondition {
     /// Write in any case.
     None,
+    /// Write only if there is a version (`If-Match: *`).
+    Exists,
     /// The version that the client read.
     Version(i32),
 }
@@ -102,10 +104,11 @@ impl Intake {
                 None => Box::pin(self.update(new, precondition)).await,
             };
         };
-        if precondition.refuses(newest.version) {
+        if precondition.refuses(&newest) {
             return Ok(Receipt::VersionConflict);
         }
-        if !newest.deleted && newest.sha256 == new.sha256.0 {
+        // The same bytes again are a no-op, but for a document that failed: sending it again asks for another try.
+        if !newest.deleted && !newest.failed && newest.sha256 == new.sha256.0 {
             return Ok(Receipt::Unchanged(newest.as_version(new.key)));
         }
         let version = self.insert(newest.report_id, newest.version + 1, new, false).await?;
@@ -115,7 +118,7 @@ impl Intake {
     /// Stores a deletion as the report's next version. Deleting twice is no fault.
     pub async fn delete(&mut self, key: ReportKey, precondition: Precondition) -> Result<Receipt, StoreError> {
         let Some(newest) = self.lock(&key).await? else { return Ok(Receipt::Nothing) };
-        if precondition.refuses(newest.version) {
+        if precondition.refuses(&newest) {
             return Ok(Receipt::VersionConflict);
         }
         if newest.deleted {
@@ -131,29 +134,32 @@ impl Intake {
         self.insert(newest.report_id, newest.version + 1, nothing, true).await.map(Receipt::Updated)
     }
 
-    /// Keeps a resource of another type, so that references to it stay true.
+    /// Keeps a resource of another type, so that references to it stay true. One that is there is replaced, or left as
+    /// it is; false if it was left.
     pub async fn keep_context(
         &mut self,
         source: &SourceName,
         resource_type: &str,
         logical_id: &LogicalId,
         received: &Bytes,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "INSERT INTO context_resources (source, resource_type, logical_id, received, received_at)
+        replace: bool,
+    ) -> Result<bool, StoreError> {
+        let kept = sqlx::query(
+            "INSERT INTO context_resources AS kept (source, resource_type, logical_id, received, received_at)
              VALUES ($1, $2, $3, $4, $5)
              ON CONFLICT (source, resource_type, logical_id)
-             DO UPDATE SET received = excluded.received, received_at = excluded.received_at",
+             DO UPDATE SET received = excluded.received, received_at = excluded.received_at WHERE $6",
         )
         .bind(source.as_str())
         .bind(resource_type)
         .bind(logical_id.as_str())
         .bind(received.as_ref())
         .bind(self.now)
+        .bind(replace)
         .execute(&mut *self.tx)
         .await
-        .map(drop)
-        .map_err(while_doing("keeping a context resource"))
+        .map_err(while_doing("keeping a context resource"))?;
+        Ok(kept.rows_affected() == 1)
     }
 
     /// Makes all of it durable. Only now may anyone be told.
@@ -213,18 +219,21 @@ impl Intake {
         .map_err(&doing)?;
         let Some((report_id, version)) = locked else { return Ok(None) };
         // A second query, not a join: after waiting for the lock, a join would still see the version from before.
-        let row =
-            sqlx::query("SELECT sha256, deleted, received_at FROM documents WHERE report_id = $1 AND version = $2")
-                .bind(report_id)
-                .bind(version)
-                .fetch_one(&mut *self.tx)
-                .await
-                .map_err(&doing)?;
+        let row = sqlx::query(
+            "SELECT sha256, deleted, received_at, state = 'failed' AS failed FROM documents
+                 WHERE report_id = $1 AND version = $2",
+        )
+        .bind(report_id)
+        .bind(version)
+        .fetch_one(&mut *self.tx)
+        .await
+        .map_err(&doing)?;
         Ok(Some(Newest {
             report_id,
             version,
             sha256: row.get("sha256"),
             deleted: row.get("deleted"),
+            failed: row.get("failed"),
             received_at: row.get("received_at"),
         }))
     }
@@ -304,8 +313,12 @@ async fn replace_identifiers(
 }
 
 impl Precondition {
-    fn refuses(self, newest: i32) -> bool {
-        matches!(self, Self::Version(version) if version != newest)
+    fn refuses(self, newest: &Newest) -> bool {
+        match self {
+            Self::None => false,
+            Self::Exists => newest.deleted,
+            Self::Version(version) => version != newest.version,
+        }
     }
 }
 
@@ -315,6 +328,7 @@ struct Newest {
     version: i32,
     sha256: Vec<u8>,
     deleted: bool,
+    failed: bool,
     received_at: OffsetDateTime,
 }
 

@@ -76,11 +76,11 @@ macro_rules! select_answer {
         concat!(
             "SELECT v.observation_id, v.version, v.status, v.withdraw_reason, v.recorded_at,
                     a.created_at AS annotated_at, a.label, a.category, a.scores, a.cancer, a.evidence::text AS evidence,
-                    d.version AS document_version, d.about::text AS about, n.narrative_id,
+                    d.version AS document_version, d.about::text AS about, a.narrative_id,
                     r.source, r.resource_type, r.logical_id, m.model_id, m.version AS model_version, m.sha256
              FROM observations o JOIN observation_versions v USING (observation_id)
              JOIN annotations a USING (annotation_id) JOIN documents d ON d.document_id = a.document_id
-             JOIN narratives n ON n.document_id = d.document_id JOIN reports r ON r.report_id = d.report_id
+             JOIN reports r ON r.report_id = d.report_id
              JOIN model_versions m USING (model_version_id) ",
             $rest
         )

@@ -9,6 +9,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{AUTHORIZATION, HOST, HeaderMap};
 use actix_web::middleware::Next;
 use actix_web::web::Data;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use subtle::ConstantTimeEq as _;
 
@@ -170,7 +171,9 @@ pub async fn guard(
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     // Cannot fail because every application of ours is built with it (web/mod.rs).
     let access = request.app_data::<Data<Access>>().expect("access is configured").clone();
-    access.allow(request.method(), request.path(), request.headers())?;
+    // By the path as the router reads it, or an encoded letter would lead past a scope.
+    let path = percent_decode_str(request.path()).decode_utf8_lossy().into_owned();
+    access.allow(request.method(), &path, request.headers())?;
     next.call(request).await
 }
 

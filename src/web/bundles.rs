@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse, ResponseError as _};
-use bytes::Bytes;
 use responsum_fhir_authoring::operation_outcome;
 
 use super::Api;
@@ -72,21 +71,23 @@ fn plan(entry: Entry) -> Result<Plan, ApiError> {
         None => (entry.url.as_str(), None),
         Some((resource_type, id)) => (resource_type, Some(LogicalId::new(id).ok_or(ApiError::EntryUrl)?)),
     };
+    let report = ResourceType::from_name(resource_type);
     let id = match (entry.method, id) {
         (Method::Put | Method::Delete, Some(id)) => id,
-        (Method::Post, None) => assigned_id(&entry),
+        (Method::Post, None) if report.is_some() => LogicalId::from_uuid(uuid::Uuid::new_v4()),
+        (Method::Post, None) => context_id(&entry),
         (Method::Put | Method::Delete, None) | (Method::Post, Some(_)) => return Err(ApiError::EntryUrl),
     };
-    let target = match ResourceType::from_name(resource_type) {
+    let target = match report {
         Some(resource_type) => Target::Report(ReportKey { source: SourceName::local(), resource_type, logical_id: id }),
-        None => Target::Context(context_type(resource_type, &entry)?, id),
+        None => Target::Context(context_type(resource_type, &id, &entry)?, id),
     };
     Ok(Plan { target, entry })
 }
 
-/// A new id. A conditional create of a context resource always gets the same one, so that the same Patient in two
+/// A new id for a context resource. A conditional create always gets the same one, so that the same Patient in two
 /// transactions stays one.
-fn assigned_id(entry: &Entry) -> LogicalId {
+fn context_id(entry: &Entry) -> LogicalId {
     let hashed = entry
         .if_none_exist
         .as_ref()
@@ -94,16 +95,21 @@ fn assigned_id(entry: &Entry) -> LogicalId {
     hashed.unwrap_or_else(|| LogicalId::from_uuid(uuid::Uuid::new_v4()))
 }
 
-/// The type of a context resource: a name of letters, the same in the address and the resource.
-fn context_type(name: &str, entry: &Entry) -> Result<String, ApiError> {
+/// The type of a context resource: a name of letters, the same in the address and the resource; so is an updated one's
+/// id. It may not be deleted: reports may still refer to it.
+fn context_type(name: &str, id: &LogicalId, entry: &Entry) -> Result<String, ApiError> {
     if name.is_empty() || name.len() > 64 || !name.bytes().all(|b| b.is_ascii_alphabetic()) {
         return Err(ApiError::EntryUrl);
     }
-    if entry.method != Method::Delete {
-        let resource = RawObject::parse(json::text(&entry.resource)?)?;
-        if resource.get::<String>("resourceType").as_deref() != Some(name) {
-            return Err(ReceiveError::TypeDiffers.into());
-        }
+    if entry.method == Method::Delete || entry.if_match.is_some() {
+        return Err(ApiError::ContextWrite);
+    }
+    let resource = RawObject::parse(json::text(&entry.resource)?)?;
+    if resource.get::<String>("resourceType").as_deref() != Some(name) {
+        return Err(ReceiveError::TypeDiffers.into());
+    }
+    if entry.method == Method::Put && resource.get::<String>("id").as_deref() != Some(id.as_str()) {
+        return Err(ReceiveError::IdDiffers.into());
     }
     Ok(name.to_owned())
 }
@@ -151,7 +157,9 @@ async fn together(api: &Api, plans: Vec<Result<Plan, ApiError>>) -> Result<Vec<R
 
 /// The report that an entry's `ifNoneExist` finds.
 async fn found(intake: &mut Intake, target: &Target, entry: &Entry) -> Result<Option<ReportVersion>, ApiError> {
-    let (Target::Report(key), Some(text)) = (target, &entry.if_none_exist) else { return Ok(None) };
+    let (Target::Report(key), Method::Post, Some(text)) = (target, entry.method, &entry.if_none_exist) else {
+        return Ok(None);
+    };
     let mut found = intake.find(key, &condition(text)?).await?;
     match found.len() {
         0 | 1 => Ok(found.pop()),
@@ -175,7 +183,7 @@ async fn carry_out(
         (Target::Report(key), Method::Post) => {
             intake.create(receive::checked(key, entry.resource, links)?, None).await?
         }
-        (Target::Context(resource_type, id), _) => return context(intake, &resource_type, &id, &entry.resource).await,
+        (Target::Context(resource_type, id), _) => return context(intake, &resource_type, &id, &entry).await,
     };
     match receipt {
         Receipt::VersionConflict => Err(ApiError::VersionConflict),
@@ -190,11 +198,13 @@ async fn context(
     intake: &mut Intake,
     resource_type: &str,
     id: &LogicalId,
-    received: &Bytes,
+    entry: &Entry,
 ) -> Result<ResponseView, ApiError> {
-    intake.keep_context(&SourceName::local(), resource_type, id, received).await?;
+    // What a conditional create finds stays as it is.
+    let conditional = entry.method == Method::Post && entry.if_none_exist.is_some();
+    let written = intake.keep_context(&SourceName::local(), resource_type, id, &entry.resource, !conditional).await?;
     Ok(ResponseView {
-        status: "201 Created".into(),
+        status: if written { "201 Created" } else { "200 OK" }.into(),
         location: Some(format!("{resource_type}/{}", id.as_str())),
         outcome: Some(raw(information("kept as context for references; resources of this type are not served"))),
         ..ResponseView::default()

@@ -49,6 +49,12 @@ pub enum ApiError {
     /// An entry's `request.url` is not an address that it can be sent to.
     #[error("the entry's request.url is not Type (to create) or Type/id (to update or delete)")]
     EntryUrl,
+    /// A write that is not done to context resources.
+    #[error("a resource that is kept as context is neither deleted nor written under If-Match")]
+    ContextWrite,
+    /// An address that is known, and not for this method.
+    #[error("this address does not take this method; GET /fhir/metadata lists what is done here")]
+    Method,
     /// Two entries of a transaction write the same resource.
     #[error("two entries of the transaction write the same resource")]
     SameResourceTwice,
@@ -93,6 +99,9 @@ pub enum ApiError {
     /// A search parameter that is not known.
     #[error("the search parameter is not known; known are {0}")]
     SearchParameter(&'static str),
+    /// A search's form is too long or not text.
+    #[error("the search's form is not text of at most 1 MiB")]
+    SearchForm,
     /// A search parameter's value is not one.
     #[error("the value of {0} is not understood")]
     SearchValue(&'static str),
@@ -128,13 +137,16 @@ impl ApiError {
             | Self::EntryUrl
             | Self::SameResourceTwice
             | Self::IfMatch
+            | Self::SearchForm
             | Self::SearchValue(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
             Self::Bundle(BundleError::OtherType)
             | Self::Entry(EntryError::OtherMethod)
+            | Self::ContextWrite
             | Self::Condition
             | Self::SearchParameter(_) => (StatusCode::BAD_REQUEST, IssueCode::NotSupported),
             Self::Bundle(BundleError::TooManyEntries) => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly),
             Self::Transaction { error, .. } => error.kind(),
+            Self::Method => (StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported),
             Self::ResourceType => (StatusCode::NOT_FOUND, IssueCode::NotSupported),
             Self::NotFound => (StatusCode::NOT_FOUND, IssueCode::NotFound),
             Self::Gone => (StatusCode::GONE, IssueCode::Deleted),

@@ -1,10 +1,11 @@
 //! Signs of life and metrics.
 
-use actix_web::HttpResponse;
 use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
 
 use super::Api;
 use super::error::ApiError;
+use crate::domain::document::ResourceType;
 
 /// `GET /health/live`: the process answers.
 pub async fn live() -> HttpResponse {
@@ -30,6 +31,14 @@ pub async fn ready(api: Data<Api>) -> HttpResponse {
 /// `GET /metrics`, in Prometheus' text format.
 pub async fn metrics(api: Data<Api>) -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(api.metrics.render())
+}
+
+/// A known address, asked by another method.
+pub async fn other_method(request: HttpRequest) -> Result<HttpResponse, ApiError> {
+    // `/fhir/Patient` has the form of a known address, and is none.
+    let resource_type = request.match_info().get("type");
+    let known = resource_type.is_none_or(|name| ResourceType::from_name(name).is_some());
+    Err(if known { ApiError::Method } else { ApiError::ResourceType })
 }
 
 /// Every other address.

@@ -17,9 +17,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{Server, ServiceRequest, ServiceResponse};
+use actix_web::http::Method;
 use actix_web::middleware::{Next, from_fn};
-use actix_web::web::{Data, ServiceConfig};
-use actix_web::{App, HttpServer, web};
+use actix_web::web::{Data, PayloadConfig, ServiceConfig};
+use actix_web::{App, HttpServer, guard, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use access::{Access, TokensError};
@@ -30,6 +31,9 @@ use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::store::Store;
 use crate::telemetry;
+
+/// Largest form of a search: some tens of thousands of ids.
+const SEARCH_FORM_BYTES_MAX: usize = 1024 * 1024;
 
 /// What handlers need.
 pub struct Api {
@@ -54,6 +58,7 @@ pub fn server(listener: TcpListener, api: Api, access: Access, config: &ServerCo
         App::new()
             .app_data(api.clone())
             .app_data(access.clone())
+            .app_data(PayloadConfig::new(SEARCH_FORM_BYTES_MAX))
             .wrap(from_fn(access::guard))
             .wrap(from_fn(measure))
             .configure(routes)
@@ -67,33 +72,41 @@ pub fn server(listener: TcpListener, api: Api, access: Access, config: &ServerCo
         .run())
 }
 
+/// Every address with what it takes; another method is told so.
 fn routes(config: &mut ServiceConfig) {
+    let at = |path: &str| web::resource(path).default_service(web::to(health::other_method));
+    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
     config
-        .route("/health/live", web::get().to(health::live))
-        .route("/health/ready", web::get().to(health::ready))
-        .route("/metrics", web::get().to(health::metrics))
-        .route("/fhir", web::post().to(bundles::receive))
-        .route("/fhir/", web::post().to(bundles::receive))
-        .route("/fhir/metadata", web::get().to(metadata::read))
-        .route("/fhir/Observation", web::get().to(observations::search))
-        .route("/fhir/Observation/_search", web::post().to(observations::search_by_form))
-        .route("/fhir/Observation/{id}", web::get().to(observations::read))
-        .route("/fhir/Observation/{id}/_history", web::get().to(observations::history))
-        .route("/fhir/Observation/{id}/_history/{version}", web::get().to(observations::read_version))
-        .route("/fhir/Provenance", web::get().to(observations::search_provenance))
-        .route("/fhir/Provenance/{id}", web::get().to(observations::read_provenance))
-        .route("/fhir/Device/{id}", web::get().to(observations::read_device))
-        .route("/fhir/Binary/{id}", web::get().to(observations::read_narrative))
-        .route("/fhir/{type}/$annotate", web::post().to(reports::annotate))
-        .route("/fhir/{type}", web::post().to(reports::create))
-        .route("/fhir/{type}/{id}", web::get().to(reports::read))
-        .route("/fhir/{type}/{id}", web::put().to(reports::update))
-        .route("/fhir/{type}/{id}", web::delete().to(reports::delete))
-        .route("/fhir/{type}/{id}/$received", web::get().to(reports::received))
-        .route("/fhir/{type}/{id}/$annotation", web::get().to(reports::annotation))
-        .route("/fhir/{type}/{id}/_history/{version}", web::get().to(reports::read_version))
-        .route("/fhir/{type}/{id}/_history/{version}/$received", web::get().to(reports::received_version))
-        .route("/fhir/{type}/{id}/_history/{version}/$annotation", web::get().to(reports::annotation_of_version))
+        .service(at("/health/live").route(read().to(health::live)))
+        .service(at("/health/ready").route(read().to(health::ready)))
+        .service(at("/metrics").route(read().to(health::metrics)))
+        .service(at("/fhir").route(web::post().to(bundles::receive)))
+        .service(at("/fhir/").route(web::post().to(bundles::receive)))
+        .service(at("/fhir/metadata").route(read().to(metadata::read)))
+        .service(at("/fhir/Observation").route(read().to(observations::search)))
+        .service(at("/fhir/Observation/_search").route(web::post().to(observations::search_by_form)))
+        .service(at("/fhir/Observation/{id}").route(read().to(observations::read)))
+        .service(at("/fhir/Observation/{id}/_history").route(read().to(observations::history)))
+        .service(at("/fhir/Observation/{id}/_history/{version}").route(read().to(observations::read_version)))
+        .service(at("/fhir/Provenance").route(read().to(observations::search_provenance)))
+        .service(at("/fhir/Provenance/{id}").route(read().to(observations::read_provenance)))
+        .service(at("/fhir/Device/{id}").route(read().to(observations::read_device)))
+        .service(at("/fhir/Binary/{id}").route(read().to(observations::read_narrative)))
+        .service(at("/fhir/{type}/$annotate").route(web::post().to(reports::annotate)))
+        .service(at("/fhir/{type}").route(web::post().to(reports::create)))
+        .service(
+            at("/fhir/{type}/{id}")
+                .route(read().to(reports::read))
+                .route(web::put().to(reports::update))
+                .route(web::delete().to(reports::delete)),
+        )
+        .service(at("/fhir/{type}/{id}/$received").route(read().to(reports::received)))
+        .service(at("/fhir/{type}/{id}/$annotation").route(read().to(reports::annotation)))
+        .service(at("/fhir/{type}/{id}/_history/{version}").route(read().to(reports::read_version)))
+        .service(at("/fhir/{type}/{id}/_history/{version}/$received").route(read().to(reports::received_version)))
+        .service(
+            at("/fhir/{type}/{id}/_history/{version}/$annotation").route(read().to(reports::annotation_of_version)),
+        )
         .default_service(web::to(health::nowhere));
 }
 
@@ -103,7 +116,11 @@ async fn measure(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let started = Instant::now();
-    let method = request.method().to_string();
+    // Methods that HTTP does not know come from outside: they must not make new series.
+    let method = match *request.method() {
+        Method::GET | Method::HEAD | Method::POST | Method::PUT | Method::DELETE => request.method().to_string(),
+        _ => "other".to_owned(),
+    };
     let route = request.match_pattern().unwrap_or_else(|| "none".to_owned());
     let result = next.call(request).await;
     let status = match &result {

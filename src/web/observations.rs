@@ -26,7 +26,12 @@ pub async fn search(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse
 }
 
 /// `POST /fhir/Observation/_search`, with the parameters in the body, out of logs on the way.
-pub async fn search_by_form(api: Data<Api>, request: HttpRequest, form: String) -> Result<HttpResponse, ApiError> {
+pub async fn search_by_form(
+    api: Data<Api>,
+    request: HttpRequest,
+    form: Result<String, actix_web::Error>,
+) -> Result<HttpResponse, ApiError> {
+    let form = form.map_err(|_| ApiError::SearchForm)?;
     let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !content_type.starts_with("application/x-www-form-urlencoded") {
         return Err(ApiError::MediaType);

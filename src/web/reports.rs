@@ -383,7 +383,8 @@ fn header<'a>(request: &'a HttpRequest, name: &str) -> Option<&'a str> {
 /// `If-Match` of a request or an entry.
 pub fn precondition(if_match: Option<&str>) -> Result<Precondition, ApiError> {
     match if_match.map(str::trim) {
-        None | Some("*") => Ok(Precondition::None),
+        None => Ok(Precondition::None),
+        Some("*") => Ok(Precondition::Exists),
         Some(etag) => super::response::version_of_etag(etag).map(Precondition::Version).ok_or(ApiError::IfMatch),
     }
 }
