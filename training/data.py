@@ -37,6 +37,7 @@ class Example:
     cancer: int
     weight: float
     held_out: bool
+    of_report: bool  # a whole report or a window of one; else a passage
 
 
 def read_jsonl(path):
@@ -100,7 +101,7 @@ class Corpus:
             names = {self.subtypes[row["id"]]}
         return [CATEGORIES.index(name) for name in CATEGORIES if name in names]
 
-    def add(self, row, text, weight=1.0):
+    def add(self, row, text, weight=1.0, of_report=False):
         self.examples.append(Example(
             text=text,
             label=LABELS.index(row["label"]),
@@ -108,21 +109,22 @@ class Corpus:
             cancer=int(row["onc"]),
             weight=weight * (1.0 if row["sure"] else UNSURE_WEIGHT),
             held_out=is_held_out(document_of(row)),
+            of_report=of_report,
         ))
 
     def add_report(self, row):
         text = row["text"]
         if self.fits(text, LONGEST_REPORT):
-            self.add(row, text)
+            self.add(row, text, of_report=True)
         if row["evidence"]:
             if row["category"] != "MIXED":
                 for start, end in self.evidence_windows(row):
-                    self.add(row, text[start:end])
+                    self.add(row, text[start:end], of_report=True)
         elif row["category"] == "NA":
             spans = windows(text)
             chosen = self.random.sample(spans, min(UNSTATED_WINDOWS_PER_REPORT, len(spans)))
             for start, end in chosen:
-                self.add(row, text[start:end], UNSTATED_WINDOW_WEIGHT)
+                self.add(row, text[start:end], UNSTATED_WINDOW_WEIGHT, of_report=True)
 
     def evidence_windows(self, row):
         """Windows that end with a sentence of the evidence; of evidence over several, the last."""

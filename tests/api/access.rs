@@ -28,6 +28,8 @@ fn with_tokens_each_may_do_what_its_scopes_say() {
     assert_eq!(service.post("/fhir/DiagnosticReport", &report(NOT_STATED)).expect(403).issue(), "forbidden");
     assert_eq!(service.post("/fhir/DiagnosticReport/$annotate", &report(NOT_STATED)).status, 200);
     assert_eq!(service.get("/metrics").status, 403);
+    assert_eq!(service.get("/%6detrics").status, 403, "an encoded letter leads past no scope");
+    assert_eq!(service.post("/fhir/DiagnosticReport/%24annotate", &report(NOT_STATED)).status, 200);
     let service = service.with_token("w-secret");
     assert_eq!(service.post("/fhir/DiagnosticReport", &report(NOT_STATED)).status, 201);
     let service = service.with_token("guess");

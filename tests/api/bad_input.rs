@@ -117,3 +117,18 @@ fn a_nul_character_never_reaches_the_database() {
     let search = service.get("/fhir/Observation?patient=%00");
     assert_eq!(search.expect(400).issue(), "invalid");
 }
+
+#[test]
+fn another_method_is_told_so_and_head_answers_like_get() {
+    let service = Service::start();
+    for (method, path) in [
+        ("PATCH", "/fhir/DiagnosticReport/r1"),
+        ("GET", "/fhir/DiagnosticReport"),
+        ("PUT", "/fhir/Observation/o1"),
+        ("DELETE", "/fhir/metadata"),
+    ] {
+        assert_eq!(service.send(method, path, &[], None).expect(405).issue(), "not-supported", "{method} {path}");
+    }
+    assert_eq!(service.send("GET", "/fhir/Patient", &[], None).expect(404).issue(), "not-supported");
+    assert_eq!(service.send("HEAD", "/fhir/metadata", &[], None).status, 200);
+}

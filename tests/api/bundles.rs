@@ -128,3 +128,40 @@ fn a_bundle_that_is_none_is_refused() {
         assert_eq!(service.post("/fhir", &body).expect(400).issue(), issue, "{body}");
     }
 }
+
+#[test]
+fn a_conditional_create_never_overwrites_a_report_that_lost_its_identifier() {
+    let service = Service::start();
+    let mut first = report(RESPONDED);
+    first["identifier"] = json!([{"system": "urn:ris", "value": "A-1"}]);
+    let mut conditional = entry("POST", "DiagnosticReport", first);
+    conditional["request"]["ifNoneExist"] = "identifier=urn:ris|A-1".into();
+    let send = || {
+        let answer = service.post("/fhir", &bundle("batch", vec![conditional.clone()])).expect(200).json();
+        let location = answer["entry"][0]["response"]["location"].as_str().expect("a location").to_owned();
+        location.split("/_history").next().expect("a report").to_owned()
+    };
+    let created = send();
+    let id = created.rsplit('/').next().expect("an id");
+    service.put(&format!("/fhir/{created}"), &with_id(report(NOT_RESPONDED), id)).expect(200);
+    assert_ne!(send(), created, "the identifier is free again: a new report");
+    service.settle();
+}
+
+#[test]
+fn a_context_resource_is_kept_found_and_not_deleted() {
+    let service = Service::start();
+    let mut conditional = entry("POST", "Patient", patient());
+    conditional["request"]["ifNoneExist"] = "identifier=urn:mrn|1".into();
+    let send = |entry: Value| {
+        let answer = service.post("/fhir", &bundle("batch", vec![entry])).expect(200).json();
+        answer["entry"][0]["response"].clone()
+    };
+    let (created, found) = (send(conditional.clone()), send(conditional));
+    assert_eq!((&created["status"], &found["status"]), (&json!("201 Created"), &json!("200 OK")));
+    assert_eq!(created["location"], found["location"]);
+    let other_id = send(entry("PUT", "Patient/p1", with_id(patient(), "p2")));
+    assert!(other_id["status"].as_str().expect("a status").starts_with("400"), "{other_id}");
+    let deleted = send(json!({"request": {"method": "DELETE", "url": "Patient/p1"}}));
+    assert!(deleted["status"].as_str().expect("a status").starts_with("400"), "{deleted}");
+}

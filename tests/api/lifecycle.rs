@@ -83,6 +83,9 @@ fn a_document_that_fails_says_so_and_takes_the_older_answer_back() {
     let annotation = service.get("/fhir/DiagnosticReport/r1/$annotation").expect(200).json();
     assert_eq!(annotation["state"], "failed", "{annotation}");
     assert_eq!(service.observation("DiagnosticReport/r1")["status"], "entered-in-error");
+    service.put("/fhir/DiagnosticReport/r1", &with_id(report(RESPONDED), "r1")).expect(200);
+    service.settle();
+    assert_eq!(service.observation("DiagnosticReport/r1")["status"], "preliminary", "a good version brings it back");
 }
 
 #[test]
