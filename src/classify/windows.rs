@@ -94,7 +94,10 @@ pub fn cut_whole(
 ) -> Result<Vec<EncodedWindow>, TokenizeError> {
     let text = narrative.text();
     let mut windows = Vec::new();
-    if let Some(focus) = trimmed(text, 0, text.len()) {
+    // All but the white space around it: the model has learnt sentences with their full stops.
+    let start = text.len() - text.trim_start().len();
+    let whole = Span::new(text, start, start + text.trim().len());
+    if let Some(focus) = whole.filter(|focus| focus.of(text).contains(char::is_alphanumeric)) {
         Cutter { text, tokenizer, limits }.focus(focus, 0, &mut windows)?;
     }
     Ok(windows)
@@ -252,7 +255,7 @@ mod tests {
         let report = narrative(&[(SectionKind::Other, None, &["Liver mass.", "Larger."])]);
         let windows = cut_whole(&report, &model.tokenizer, LIMITS).expect("windows");
         assert_eq!(windows.len(), 1);
-        assert_eq!(windows[0].window.focus.of(report.text()), "Liver mass. Larger");
+        assert_eq!(windows[0].window.focus.of(report.text()), "Liver mass. Larger.");
     }
 
     #[test]
