@@ -2,12 +2,10 @@
 
 use std::io::{self, Write};
 
-use bytes::Bytes;
 use serde::Serialize;
 
-use crate::domain::document::{
-    About, Attachment, AttachmentContent, AttachmentRole, Disposition, ResourceType, SourceDocument,
-};
+use super::texts::single_attachment;
+use crate::domain::document::SourceDocument;
 use crate::domain::narrative::{Narrative, Section, Sentence, Span};
 use crate::extract;
 use crate::fhir::report;
@@ -38,25 +36,7 @@ pub fn run(content_type: Option<&str>, json: bool, input: &[u8], out: &mut impl 
 
 /// The document that a file is: a report in FHIR JSON, or the text of one.
 fn document_of(input: &[u8], content_type: Option<&str>) -> SourceDocument {
-    report::read(input).unwrap_or_else(|_| file_document(input, content_type))
-}
-
-/// A file as a document with one attachment.
-fn file_document(input: &[u8], content_type: Option<&str>) -> SourceDocument {
-    SourceDocument {
-        resource_type: ResourceType::DocumentReference,
-        logical_id: None,
-        disposition: Disposition::Annotate,
-        about: About::default(),
-        identifiers: Vec::new(),
-        replaces: Vec::new(),
-        attachments: vec![Attachment {
-            origin: "file".to_owned(),
-            role: AttachmentRole::Report,
-            content_type: content_type.map(str::to_owned),
-            content: AttachmentContent::Bytes(Bytes::copy_from_slice(input)),
-        }],
-    }
+    report::read(input).unwrap_or_else(|_| single_attachment("file", content_type, input))
 }
 
 /// The narrative as JSON. `start` and `end` are Unicode code points, `start_byte` and `end_byte` UTF-8 bytes.

@@ -127,12 +127,16 @@ pub(super) fn write_line(output: &mut impl Write, value: &impl Serialize) -> Res
 /// The narrative of a plain text: of a report its sections and sentences, of a sentence the text as it is.
 pub(super) fn narrative_of(text: &str, unit: Unit) -> Narrative {
     match unit {
-        Unit::Document => crate::extract::narrative(document_of(text)),
+        Unit::Document => {
+            let document = single_attachment("text", Some("text/plain; charset=utf-8"), text.as_bytes());
+            crate::extract::narrative(document)
+        }
         Unit::Sentence => one_sentence(text),
     }
 }
 
-fn document_of(text: &str) -> SourceDocument {
+/// A text or file as a document with one attachment.
+pub(super) fn single_attachment(origin: &str, content_type: Option<&str>, bytes: &[u8]) -> SourceDocument {
     SourceDocument {
         resource_type: ResourceType::DocumentReference,
         logical_id: None,
@@ -141,10 +145,10 @@ fn document_of(text: &str) -> SourceDocument {
         identifiers: Vec::new(),
         replaces: Vec::new(),
         attachments: vec![Attachment {
-            origin: "text".to_owned(),
+            origin: origin.to_owned(),
             role: AttachmentRole::Report,
-            content_type: Some("text/plain; charset=utf-8".to_owned()),
-            content: AttachmentContent::Bytes(Bytes::copy_from_slice(text.as_bytes())),
+            content_type: content_type.map(str::to_owned),
+            content: AttachmentContent::Bytes(Bytes::copy_from_slice(bytes)),
         }],
     }
 }
