@@ -168,4 +168,4 @@ CREATE TABLE jobs (
     created_at  timestamptz NOT NULL DEFAULT now(),
     UNIQUE (kind, document_id)
 );
-CREATE INDEX jobs_due ON jobs (due_at, job_id) WHERE NOT abandoned;
+CREATE INDEX jobs_open ON jobs (job_id, due_at) WHERE NOT abandoned;

@@ -27,13 +27,14 @@ pub struct QueueDepth {
 }
 
 impl Store {
-    /// Claims the job that is due longest, if one is due. A job whose lease has ended is due.
+    /// Claims the oldest job that is due, if one is due. A job whose lease has ended is due, and goes before all that
+    /// came after it: what a dead worker held does not wait behind a backlog.
     pub async fn claim_job(&self) -> Result<Option<LeasedJob>, StoreError> {
         let lease = Uuid::new_v4();
         let claimed = sqlx::query(
             "UPDATE jobs SET lease = $1, attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
              WHERE job_id = (SELECT job_id FROM jobs WHERE NOT abandoned AND due_at <= now()
-                             ORDER BY due_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED)
+                             ORDER BY job_id LIMIT 1 FOR UPDATE SKIP LOCKED)
              RETURNING job_id, document_id, attempts",
         )
         .bind(lease)

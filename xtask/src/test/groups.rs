@@ -128,9 +128,13 @@ fn containers() -> Result<Outcome> {
         ));
     }
     // Medium is where it asks for digests: tags are what a site can update by.
-    let lint = ["-m", "compose_lint", "check", "--quiet", "--fail-on", "high", "docker/compose.yaml"];
-    run(Command::new("python3").args(lint).env("PYTHONPATH", packages))?;
-    Ok(Outcome::Passed)
+    // On a copy: it takes every path below a clone in root's home for one of root's secrets.
+    let copy = std::env::temp_dir().join(format!("responsum-compose-{}.yaml", std::process::id()));
+    std::fs::copy(workspace::root().join("docker/compose.yaml"), &copy).context("copy compose.yaml")?;
+    let lint = ["-m", "compose_lint", "check", "--quiet", "--fail-on", "high"];
+    let linted = run(Command::new("python3").args(lint).arg(&copy).env("PYTHONPATH", packages));
+    std::fs::remove_file(&copy).context("remove the copy of compose.yaml")?;
+    linted.map(|()| Outcome::Passed)
 }
 
 fn in_path(program: &str) -> bool {
