@@ -23,7 +23,8 @@ struct Round {
     documents: i64,
     observations: i64,
     dead_lease_seconds: f64,
-    drain_per_second: f64,
+    /// None if nothing was left to drain once the last dead leases had ended.
+    drain_per_second: Option<f64>,
 }
 
 fn setting(name: &str, default: u64) -> u64 {
@@ -40,7 +41,7 @@ fn every_accepted_document_is_answered_exactly_once_whenever_the_service_is_kill
         let shown = run(seed + round, usize::try_from(documents).expect("small"));
         assert!(shown.dead_lease_seconds <= DEAD_LEASE_SECONDS_MAX, "{shown:?}");
         println!(
-            "round {:>2} (seed {}): {} killed, {} accepted, {} documents, {} observations, dead leases held {:.1} s at most, {:.0} documents/s while draining",
+            "round {:>2} (seed {}): {} killed, {} accepted, {} documents, {} observations, dead leases held {:.1} s at most, {}",
             round + 1,
             shown.seed,
             shown.kills,
@@ -48,7 +49,10 @@ fn every_accepted_document_is_answered_exactly_once_whenever_the_service_is_kill
             shown.documents,
             shown.observations,
             shown.dead_lease_seconds,
-            shown.drain_per_second,
+            shown.drain_per_second.map_or_else(
+                || "the backlog drained meanwhile".to_owned(),
+                |rate| format!("{rate:.0} documents/s while draining"),
+            ),
         );
     }
 }
@@ -78,8 +82,8 @@ fn run(seed: u64, documents: usize) -> Round {
         });
         loop {
             std::thread::sleep(Duration::from_millis(50 + random.below(2_000)));
-            // At least one kill, also where all was posted before it.
-            if done.load(Ordering::SeqCst) && kills > 0 {
+            // At least two kills: one while documents are posted, one while their backlog drains.
+            if done.load(Ordering::SeqCst) && kills > 1 {
                 break;
             }
             service.signal(Signal::SIGKILL);
@@ -94,7 +98,7 @@ fn run(seed: u64, documents: usize) -> Round {
     });
     let (backlog, draining) = (waiting(&database), Instant::now());
     service.settle();
-    let drain_per_second = backlog as f64 / draining.elapsed().as_secs_f64();
+    let drain_per_second = (backlog > 0).then(|| backlog as f64 / draining.elapsed().as_secs_f64());
     let accepted = accepted.into_inner().expect("accepted");
     check(&service, &database, &accepted);
     Round {
