@@ -103,10 +103,10 @@ async fn start_postgres(config: &DatabaseConfig) -> anyhow::Result<EmbeddedPostg
 
 /// Loads the model and starts its thread.
 pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
-    let model = match &config.path {
-        Some(path) => Model::load(path).with_context(|| format!("loading the model {}", path.display()))?,
-        None => Model::built_in().context("loading the built-in model")?,
-    };
+    let model = Model::open(config.path.as_deref()).with_context(|| match &config.path {
+        Some(path) => format!("loading the model {}", path.display()),
+        None => "loading the built-in model".to_owned(),
+    })?;
     let mut settings = ClassifierSettings::default();
     if let Some(threads) = config.threads {
         settings.session.threads = threads;

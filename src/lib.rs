@@ -20,7 +20,7 @@
 //! # One walk through it
 //!
 //! `POST /fhir/DiagnosticReport` reaches [`web`]`::reports::create`. The body is read up to its limit,
-//! [`receive::create`] reads its head ([`fhir::report::head`]: type, id, identifiers) and [`store::Intake`] writes the
+//! [`receive::first_version`] reads its head ([`fhir::report::head`]: type, id, identifiers) and [`store::Intake`] writes the
 //! very bytes, as version 1 of a new report, with a job, and rings for the workers; the commit comes before the 201. A
 //! [`worker`] claims the job with a lease and gives it to [`pipeline::Pipeline::run`]: [`fhir::report::read`] makes a
 //! [`SourceDocument`](domain::document::SourceDocument) of the bytes, [`extract::narrative`] a

@@ -218,9 +218,11 @@ fn evaluate(args: &eval::EvalArgs) -> anyhow::Result<()> {
 }
 
 fn look_into_model(command: model::ModelCommand) -> anyhow::Result<()> {
-    let load = |path: Option<PathBuf>| match path {
-        Some(path) => Model::load(&path).with_context(|| format!("loading the model {}", path.display())),
-        None => Model::built_in().context("loading the built-in model"),
+    let load = |path: Option<PathBuf>| {
+        Model::open(path.as_deref()).with_context(|| match &path {
+            Some(path) => format!("loading the model {}", path.display()),
+            None => "loading the built-in model".to_owned(),
+        })
     };
     match command {
         model::ModelCommand::Inspect { path, json } => Ok(model::inspect(&load(path)?, json, io::stdout().lock())?),

@@ -12,7 +12,7 @@ use crate::domain::narrative::Narrative;
 use crate::extract;
 use crate::fhir::reference::{self, BaseUrl};
 use crate::fhir::report::{self, ReadError};
-use crate::store::{Reading, Settled, Store, StoreError};
+use crate::store::{Reading, Store, StoreError};
 use crate::telemetry;
 
 /// Why a document could not be taken through.
@@ -63,16 +63,16 @@ impl Pipeline {
     }
 
     /// Takes the job's document through all stages and ends the job with the results.
-    pub async fn run(&self, job: &LeasedJob) -> Result<Settled, PipelineError> {
+    pub async fn run(&self, job: &LeasedJob) -> Result<(), PipelineError> {
         let JobKind::Annotate(id) = job.kind;
         let document = self.store.document_by_id(id).await?;
         let reading = self.read(&document).await?;
         let (state, label) = outcome(&reading);
         let started = Instant::now();
-        let settled = self.store.settle(job, &document, reading, self.clock.now()).await?;
+        self.store.settle(job, &document, reading, self.clock.now()).await?;
         telemetry::stage_took("settle", started.elapsed().as_secs_f64());
         telemetry::document_settled(state, label);
-        Ok(settled)
+        Ok(())
     }
 
     /// Gives a job up where people see it.

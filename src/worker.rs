@@ -79,7 +79,7 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
     };
     let error = match result {
         // With a lost lease nothing was written; whoever has the lease now settles it.
-        Ok(_) | Err(PipelineError::Store(StoreError::LeaseLost)) => return,
+        Ok(()) | Err(PipelineError::Store(StoreError::LeaseLost)) => return,
         Err(error) => error,
     };
     let text = chain(&error);

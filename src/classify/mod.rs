@@ -113,7 +113,7 @@ impl Classifier {
     /// Loads the graph and starts the model's thread.
     pub fn start(model: Model, settings: ClassifierSettings) -> Result<Self, ClassifyError> {
         // The test for English has a vocabulary of its own, so that it is the same whatever the model is.
-        let english = Model::built_in().map_err(ClassifyError::Model)?.tokenizer;
+        let english = Model::built_in_tokenizer().map_err(ClassifyError::Model)?;
         let language = LanguageTest::new(english).map_err(ClassifyError::Tokenize)?;
         let session = SessionThread::start(&model, settings.session)?;
         Ok(Self { model, language, session, decide: settings.decide })

@@ -135,6 +135,16 @@ impl Model {
         .assemble()
     }
 
+    /// The model in the folder, or the one in the executable if none is given.
+    pub fn open(path: Option<&Path>) -> Result<Self, ModelError> {
+        path.map_or_else(Self::built_in, Self::load)
+    }
+
+    /// The tokenizer of the model in the executable.
+    pub(super) fn built_in_tokenizer() -> Result<Tokenizer, ModelError> {
+        Tokenizer::from_json(default_model::FILES.tokenizer).map_err(ModelError::Tokenizer)
+    }
+
     /// The model in a folder: `model.onnx` (or `onnx/model.onnx`), `tokenizer.json`, `config.json`, and
     /// [`SETTINGS_FILE`] unless its labels speak for themselves.
     pub fn load(path: &Path) -> Result<Self, ModelError> {

@@ -66,11 +66,7 @@ pub struct ModelArgs {
 impl ModelArgs {
     /// Loads the model.
     pub fn load(&self) -> Result<Model, CommandError> {
-        match &self.model {
-            Some(path) => Model::load(path),
-            None => Model::built_in(),
-        }
-        .map_err(CommandError::Model)
+        Model::open(self.model.as_deref()).map_err(CommandError::Model)
     }
 
     /// Loads the model and starts its thread.

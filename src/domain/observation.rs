@@ -130,7 +130,12 @@ pub struct CodePoints {
 }
 
 /// Probability from which on the disease at issue counts as a cancer.
-pub const CANCER_SCORE_MIN: f32 = 0.5;
+const CANCER_SCORE_MIN: f32 = 0.5;
+
+/// Whether an answer is about cancer; a model that does not say is not asked for more.
+pub fn is_about_cancer(score: Option<f32>) -> bool {
+    score.is_some_and(|score| score >= CANCER_SCORE_MIN)
+}
 
 #[cfg(test)]
 mod tests {

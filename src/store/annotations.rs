@@ -30,13 +30,6 @@ pub struct Reading {
     pub model: ModelVersion,
 }
 
-/// What settling a job changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settled {
-    /// Versions of Observations that were written: the report's own, and those of reports that it replaces.
-    pub observation_versions: usize,
-}
-
 /// A document's state and its current annotation, for people and programs that ask.
 #[derive(Clone, Debug)]
 pub struct StoredAnnotation {
@@ -86,7 +79,7 @@ impl Store {
         document: &Document,
         reading: Reading,
         now: OffsetDateTime,
-    ) -> Result<Settled, StoreError> {
+    ) -> Result<(), StoreError> {
         let doing = while_doing("settling a document");
         let mut tx = self.pool.begin().await.map_err(&doing)?;
         jobs::settle(&mut tx, job).await?;
@@ -94,15 +87,13 @@ impl Store {
         let others = replaced_reports(&mut tx, report_id, &reading.replaces).await?;
         let newest = lock_reports(&mut tx, report_id, &others).await? == document.version;
         write_outcome(&mut tx, document, &reading, now).await?;
-        let mut written = 0;
         if newest {
             write_replacements(&mut tx, report_id, &reading).await?;
             for report in std::iter::once(report_id).chain(others) {
-                written += usize::from(observations::reconcile_report(&mut tx, report, now).await?);
+                observations::reconcile_report(&mut tx, report, now).await?;
             }
         }
-        tx.commit().await.map_err(&doing)?;
-        Ok(Settled { observation_versions: written })
+        tx.commit().await.map_err(&doing)
     }
 
     /// The state and annotation of a report's version; of the newest if none is named.

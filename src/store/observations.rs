@@ -11,7 +11,7 @@ use crate::domain::annotation::ModelVersion;
 use crate::domain::document::{Disposition, LogicalId, ResourceType, SourceName, WithdrawReason};
 use crate::domain::label::{Category, Label, Score};
 use crate::domain::observation::{
-    Answer, CANCER_SCORE_MIN, Change, Claim, CodePoints, Standing, observation_id, reconcile,
+    Answer, Change, Claim, CodePoints, Standing, is_about_cancer, observation_id, reconcile,
 };
 
 /// What a search asks for. Every condition must hold; of a list, one.
@@ -214,7 +214,7 @@ fn answer(row: &PgRow) -> Result<Answer, StoreError> {
         label,
         category: known("category", Category::from_code(row.get("category")))?,
         confidence: known("scores", confidence)?,
-        cancer: row.get::<Option<f32>, _>("cancer").is_some_and(|score| score >= CANCER_SCORE_MIN),
+        cancer: is_about_cancer(row.get("cancer")),
         evidence: evidence(row.get("evidence"))?
             .into_iter()
             .map(|e| CodePoints { offset: e.offset, length: e.length })
@@ -237,12 +237,12 @@ fn standing(status: &str) -> Option<Standing> {
     }
 }
 
-/// Brings a locked report's Observation in line with its newest document; true if a version was written.
+/// Brings a locked report's Observation in line with its newest document.
 pub(super) async fn reconcile_report(
     tx: &mut PgConnection,
     report_id: i64,
     now: OffsetDateTime,
-) -> Result<bool, StoreError> {
+) -> Result<(), StoreError> {
     let row = sqlx::query(
         "SELECT d.state, d.state_reason, d.annotation_id, d.subject, a.label, a.cancer, o.status,
                 v.annotation_id AS standing_annotation_id, r.source, r.resource_type, r.logical_id,
@@ -266,23 +266,22 @@ pub(super) async fn reconcile_report(
     let newest: Option<i64> = row.get("annotation_id");
     let standing_for: Option<i64> = row.get("standing_annotation_id");
     let (status, reason, annotation) = match reconcile(claim(&row)?, row.get("replaced"), standing) {
-        Change::Leave => return Ok(false),
+        Change::Leave => return Ok(()),
         Change::OpenReview => {
             if let Some(annotation) = newest.filter(|_| newest != standing_for) {
                 open_review(tx, annotation, "differs-from-final", now).await?;
             }
-            return Ok(false);
+            return Ok(());
         }
-        Change::Publish if standing == Standing::Preliminary && newest == standing_for => return Ok(false),
+        Change::Publish if standing == Standing::Preliminary && newest == standing_for => return Ok(()),
         Change::Publish => ("preliminary", None, newest),
         Change::Withdraw(reason) => ("entered-in-error", Some(reason.code()), standing_for),
     };
     let id = observation_id(&report_key(&row)?, sha256);
-    let cancer = row.get::<Option<f32>, _>("cancer").is_some_and(|score| score >= CANCER_SCORE_MIN);
+    let cancer = is_about_cancer(row.get("cancer"));
     // A withdrawal keeps what the withdrawn answer was found by.
     let found_by = reason.is_none().then(|| (cancer, row.get::<Option<String>, _>("subject")));
-    write_version(tx, report_id, &id, status, reason, known("annotation", annotation)?, found_by, now).await?;
-    Ok(true)
+    write_version(tx, report_id, &id, status, reason, known("annotation", annotation)?, found_by, now).await
 }
 
 fn claim(row: &PgRow) -> Result<Claim, StoreError> {

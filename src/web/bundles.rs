@@ -177,11 +177,10 @@ async fn carry_out(
     let receipt = match (target, entry.method) {
         (Target::Report(key), Method::Delete) => intake.delete(key, precondition).await?,
         (Target::Report(key), Method::Put) => {
-            receive::same_id(&key, &entry.resource)?;
-            intake.update(receive::checked(key, entry.resource, links)?, precondition).await?
+            intake.update(receive::next_version(key, entry.resource, links)?, precondition).await?
         }
         (Target::Report(key), Method::Post) => {
-            intake.create(receive::checked(key, entry.resource, links)?, None).await?
+            intake.create(receive::first_version(key, entry.resource, links)?, None).await?
         }
         (Target::Context(resource_type, id), _) => return context(intake, &resource_type, &id, &entry).await,
     };

@@ -154,7 +154,7 @@ impl ApiError {
             Self::Scope(_) | Self::ForeignHost => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
             Self::VersionConflict => (StatusCode::PRECONDITION_FAILED, IssueCode::Conflict),
             Self::Ambiguous => (StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches),
-            Self::Store(error) | Self::Receive(ReceiveError::Store(error)) => store_kind(error),
+            Self::Store(error) => store_kind(error),
             Self::Pipeline(error) => pipeline_kind(error),
             Self::Author(_) => (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception),
         }

@@ -9,16 +9,14 @@ use serde::Serialize;
 use super::Api;
 use super::body::fhir_json;
 use super::error::ApiError;
-use super::response::{
-    EntryView, Prefer, VersionHeaders, accepts_json, information, raw, resource, versioned, written,
-};
+use super::response::{EntryView, Prefer, VersionHeaders, accepts_json, information, raw, resource, versioned};
 use crate::clock::instant;
 use crate::digest::sha256;
 use crate::domain::annotation::Annotation;
 use crate::domain::document::{Disposition, Document, LogicalId, ReportKey, ResourceType, SourceDocument, SourceName};
-use crate::domain::label::Label;
+use crate::domain::label::{Label, Score};
 use crate::domain::narrative::Narrative;
-use crate::domain::observation::{Answer, CANCER_SCORE_MIN, CodePoints, Standing, observation_id};
+use crate::domain::observation::{Answer, CodePoints, Standing, is_about_cancer, observation_id};
 use crate::fhir::splice::{ServerMeta, served};
 use crate::fhir::{author, report};
 use crate::receive::{self, ReceiveError};
@@ -35,8 +33,11 @@ pub async fn create(
     let resource_type = ResourceType::from_name(&path).ok_or(ApiError::ResourceType)?;
     let condition = header(&request, "if-none-exist").map(condition).transpose()?;
     let body = fhir_json(&request, payload, api.body_bytes_max).await?;
+    let logical_id = LogicalId::from_uuid(uuid::Uuid::new_v4());
+    let key = ReportKey { source: SourceName::local(), resource_type, logical_id };
+    let document = receive::first_version(key, body, Vec::new())?;
     let mut intake = api.store.intake(api.clock.now()).await?;
-    let receipt = receive::create(&mut intake, &SourceName::local(), resource_type, body, condition).await?;
+    let receipt = intake.create(document, condition).await?;
     intake.commit().await?;
     answer_write(&api, &request, receipt).await
 }
@@ -51,8 +52,9 @@ pub async fn update(
     let key = report_key(&path)?;
     let precondition = precondition(header(&request, IF_MATCH.as_str()))?;
     let body = fhir_json(&request, payload, api.body_bytes_max).await?;
+    let document = receive::next_version(key, body, Vec::new())?;
     let mut intake = api.store.intake(api.clock.now()).await?;
-    let receipt = receive::update(&mut intake, key, body, precondition).await?;
+    let receipt = intake.update(document, precondition).await?;
     intake.commit().await?;
     answer_write(&api, &request, receipt).await
 }
@@ -184,7 +186,7 @@ fn unstored_answer(
         label: annotation.label,
         category: annotation.category,
         confidence,
-        cancer: annotation.cancer.is_some_and(|score| score.get() >= CANCER_SCORE_MIN),
+        cancer: is_about_cancer(annotation.cancer.map(Score::get)),
         evidence: annotation
             .evidence
             .iter()
@@ -233,13 +235,15 @@ async fn answer_write(api: &Api, request: &HttpRequest, receipt: Receipt) -> Res
         Receipt::VersionConflict => return Err(ApiError::VersionConflict),
         Receipt::Nothing => return Err(ApiError::NotFound),
     };
-    let prefer = Prefer::of(request.headers());
-    let response = versioned(status, headers(api, &version));
-    let json = match prefer {
-        Prefer::Representation => served_text(&document(api, &version.key, Some(version.version)).await?)?,
-        Prefer::Minimal | Prefer::OperationOutcome => String::new(),
-    };
-    written(response, prefer, said, || Ok(json))
+    let mut response = versioned(status, headers(api, &version));
+    Ok(match Prefer::of(request.headers()) {
+        Prefer::Minimal => response.finish(),
+        Prefer::Representation => {
+            let stored = document(api, &version.key, Some(version.version)).await?;
+            resource(response, served_text(&stored)?)
+        }
+        Prefer::OperationOutcome => resource(response, information(said)),
+    })
 }
 
 fn headers(api: &Api, version: &ReportVersion) -> VersionHeaders {

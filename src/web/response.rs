@@ -67,20 +67,6 @@ pub fn resource(mut response: HttpResponseBuilder, json: String) -> HttpResponse
     response.content_type(FHIR_JSON).body(json)
 }
 
-/// Ends an answer to a write as the client prefers.
-pub fn written(
-    mut response: HttpResponseBuilder,
-    prefer: Prefer,
-    said: &str,
-    json: impl FnOnce() -> Result<String, ApiError>,
-) -> Result<HttpResponse, ApiError> {
-    Ok(match prefer {
-        Prefer::Minimal => response.finish(),
-        Prefer::Representation => resource(response, json()?),
-        Prefer::OperationOutcome => resource(response, information(said)),
-    })
-}
-
 /// An OperationOutcome that says something good.
 pub fn information(said: &str) -> String {
     operation_outcome(&[IssueDraft {
@@ -125,8 +111,6 @@ pub fn accepts_json(headers: &HeaderMap) -> Result<(), ApiError> {
 pub struct BundleView {
     #[serde(rename = "resourceType")]
     resource_type: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    id: Option<String>,
     #[serde(rename = "type")]
     bundle_type: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -202,7 +186,7 @@ pub struct ResponseView {
 impl BundleView {
     /// A Bundle of a type, like `searchset`.
     pub fn new(bundle_type: &'static str, entry: Vec<EntryView>) -> Self {
-        Self { resource_type: "Bundle", id: None, bundle_type, total: None, link: Vec::new(), entry }
+        Self { resource_type: "Bundle", bundle_type, total: None, link: Vec::new(), entry }
     }
 
     /// With the number of all matches.
