@@ -152,34 +152,21 @@ fn category(scores: &WindowScores, label: Label) -> Category {
     }
 }
 
-/// The spans that say the same as the document, best first: what the speaker says comes before all others.
-///
-/// A window is read with the sentence before it. If that sentence's own window says the same, the later one may only
-/// repeat what it was read with; then the earlier sentence is the evidence.
+/// The spans that say the same as the document, best first: what the speaker says comes before all others. If only the
+/// overview says it, the speaker is the sentence that comes nearest.
 fn evidence(narrative: &Narrative, scores: &[WindowScores], speaker: &WindowScores, label: Label) -> Vec<Evidence> {
     if label == Label::NotStated {
         return Vec::new();
     }
-    let says = |scores: &WindowScores| scores.label.best() == label && weight_in(narrative, scores).is_some();
-    let mut others = Vec::new();
-    let mut first = None;
-    for (index, window) in scores.iter().enumerate().filter(|(_, window)| says(window)) {
-        let before = index.checked_sub(1).map(|index| &scores[index]);
-        let source =
-            before.filter(|before| says(before) && window.window.read.contains(before.window.focus)).unwrap_or(window);
-        let found = Evidence { span: sentence_span(narrative, source.window.focus), score: source.label.of(label) };
-        if window.window == speaker.window {
-            first = Some(found);
-        } else if source.window == window.window {
-            others.push(found);
-        }
-    }
-    // Only the overview may say it; then the sentence that comes nearest is shown.
-    let nearest = Evidence { span: sentence_span(narrative, speaker.window.focus), score: speaker.label.of(label) };
-    let first = first.unwrap_or(nearest);
-    others.retain(|other| other.span != first.span);
+    let found = |scores: &WindowScores| Evidence {
+        span: sentence_span(narrative, scores.window.focus),
+        score: scores.label.of(label),
+    };
+    let says = |scores: &&WindowScores| scores.label.best() == label && weight_in(narrative, scores).is_some();
+    let mut others: Vec<Evidence> =
+        scores.iter().filter(says).filter(|scores| scores.window != speaker.window).map(found).collect();
     others.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()));
-    std::iter::once(first).chain(others).take(EVIDENCE_SPANS_MAX).collect()
+    std::iter::once(found(speaker)).chain(others).take(EVIDENCE_SPANS_MAX).collect()
 }
 
 /// The focus without the heading that may stand before its first sentence.
@@ -208,7 +195,7 @@ mod tests {
     fn window(narrative: &Narrative, sentence: usize, scores: [f32; 3]) -> WindowScores {
         let sentence = narrative.sentences()[sentence];
         WindowScores {
-            window: Window { read: sentence.span, focus: sentence.span, section: sentence.section },
+            window: Window { focus: sentence.span, section: sentence.section },
             label: LabelScores::new(scores.map(|score| Score::new(score).expect("a score"))).expect("scores"),
             category: None,
             cancer: None,
@@ -255,16 +242,6 @@ mod tests {
             document(&[(SectionKind::Other, better), (SectionKind::Other, NO), (SectionKind::Other, YES)]);
         let spans: Vec<Span> = annotation.evidence.iter().map(|evidence| evidence.span).collect();
         assert_eq!(spans, [narrative.sentences()[2].span, narrative.sentences()[0].span]);
-    }
-
-    #[test]
-    fn a_window_that_may_only_repeat_its_context_gives_way_to_the_sentence_before() {
-        let narrative = narrative(&[(SectionKind::Other, None, &["Stable.", "Seen again in May."])]);
-        let mut scores = vec![window(&narrative, 0, YES), window(&narrative, 1, YES)];
-        scores[1].window.read = narrative.sentences()[0].span.join(narrative.sentences()[1].span);
-        let annotation = decide(&narrative, &scores, None, &DecideSettings::default());
-        let spans: Vec<Span> = annotation.evidence.iter().map(|evidence| evidence.span).collect();
-        assert_eq!(spans, [narrative.sentences()[0].span]);
     }
 
     #[test]

@@ -19,9 +19,6 @@ pub const SETTINGS_FILE: &str = "responsum-model.toml";
 /// The cancer head tells two classes apart: not a cancer, a cancer.
 pub const CANCER_CLASSES: usize = 2;
 
-/// Sentences of context for a model that does not say how many it wants: what our own models are trained with.
-const PREVIOUS_SENTENCES: usize = 1;
-
 /// Why a model cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -96,8 +93,8 @@ pub struct Model {
     pub version: ModelVersion,
     /// Tokens per window, special tokens included.
     pub max_tokens: usize,
-    /// Sentences of context before a window's own.
-    pub previous_sentences: usize,
+    /// Tokens of context before a window's own sentence; 0 for a model that does not say that it was trained with any.
+    pub context_tokens: usize,
     /// Its labels, in the order of its logits.
     pub labels: Vec<OwnLabel>,
     /// The categories, in the order of their logits; empty for a model that tells none.
@@ -212,7 +209,8 @@ struct Settings {
     id: String,
     version: String,
     max_tokens: usize,
-    previous_sentences: usize,
+    #[serde(default)]
+    context_tokens: usize,
     labels: BTreeMap<String, String>,
     outputs: Outputs,
     categories: Option<Categories>,
@@ -285,7 +283,7 @@ impl Parts {
                 sha256: self.sha256,
             },
             max_tokens,
-            previous_sentences: settings.as_ref().map_or(PREVIOUS_SENTENCES, |settings| settings.previous_sentences),
+            context_tokens: settings.as_ref().map_or(0, |settings| settings.context_tokens),
             labels,
             categories,
             temperature,
@@ -355,7 +353,7 @@ fn meaning_missing(name: &str, id2label: &BTreeMap<String, String>) -> ModelErro
     let lines: Vec<String> = id2label.values().map(|name| format!("{name:?} = \"…\"")).collect();
     ModelError::Meaning(format!(
         "the model's label {name:?} is not known; write a {SETTINGS_FILE} beside model.onnx with id, version, \
-         max_tokens, previous_sentences, [outputs] label = \"logits\" and [labels] {}, each one of responded, \
+         max_tokens, [outputs] label = \"logits\" and [labels] {}, each one of responded, \
          not-responded, not-stated",
         lines.join(", ")
     ))
@@ -398,7 +396,7 @@ mod tests {
     #[test]
     fn our_own_folder_is_read() {
         let model = tiny_model();
-        assert_eq!((model.layout, model.max_tokens, model.previous_sentences), (Layout::Responsum, 16, 1));
+        assert_eq!((model.layout, model.max_tokens, model.context_tokens), (Layout::Responsum, 16, 6));
         assert_eq!((model.version.id.as_str(), model.version.version.as_str()), ("tiny", "1"));
         assert_eq!(model.own_name(Label::NotResponded), Some("No"));
         assert_eq!(model.categories, Category::ALL);

@@ -7,8 +7,6 @@ use super::narrative::{Coverage, Span};
 /// What the model reads at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// All that is read: the focus and the sentences before it that give it context.
-    pub read: Span,
     /// The part that the answer is about.
     pub focus: Span,
     /// Index of the focus's section in the narrative.
