@@ -11,6 +11,7 @@ CATEGORIES = [
     "progressive", "mixed", "indeterminate", "none",
 ]
 MAX_TOKENS = 512
+DROPOUT = 0.1
 # Up to here, products and a softmax are faster on a CPU than the fused operator, whose backward pass is slow.
 LONGEST_PLAIN_ATTENTION = 192
 LAYERS, HIDDEN, HEADS, INNER = 6, 384, 12, 1536
@@ -45,7 +46,7 @@ class Layer(nn.Module):
 class ResponseModel(nn.Module):
     """`forward` gives the logits of label, category and cancer."""
 
-    def __init__(self, dropout=0.1):
+    def __init__(self, dropout=DROPOUT):
         super().__init__()
         self.words = nn.Embedding(VOCABULARY, HIDDEN)
         self.positions = nn.Embedding(POSITIONS, HIDDEN)
@@ -56,12 +57,22 @@ class ResponseModel(nn.Module):
         self.category = nn.Linear(HIDDEN, len(CATEGORIES))
         self.cancer = nn.Linear(HIDDEN, 2)
 
-    def forward(self, input_ids, attention_mask):
+    def dropout_of_all(self, share):
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share
+
+    def encode(self, input_ids, attention_mask):
+        """One vector per token."""
         hidden = self.words(input_ids) + self.positions.weight[: input_ids.shape[1]]
         hidden = self.dropout(self.embedded_norm(hidden))
         allowed = attention_mask[:, None, None, :].bool()
         for layer in self.layers:
             hidden = layer(hidden, allowed)
+        return hidden
+
+    def forward(self, input_ids, attention_mask):
+        hidden = self.encode(input_ids, attention_mask)
         weight = attention_mask[:, :, None].to(hidden.dtype)
         pooled = self.dropout((hidden * weight).sum(1) / weight.sum(1))
         return self.label(pooled), self.category(pooled), self.cancer(pooled)

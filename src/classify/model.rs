@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::calibration::DocumentScale;
 use super::default_model;
 use super::files::{read, sha256_of, sha256_of_folder, starts_with};
 use super::onnx::{GraphSource, Head, Heads};
@@ -101,6 +102,8 @@ pub struct Model {
     pub categories: Vec<Category>,
     /// Divides the label logits before the softmax.
     pub temperature: f32,
+    /// How its readings of a document are pooled; none if it was never fitted to labelled reports.
+    pub document_scale: Option<DocumentScale>,
     /// Entries in the vocabulary.
     pub vocabulary: Option<usize>,
     /// Id that fills up short rows of a batch.
@@ -235,6 +238,7 @@ struct Categories {
 #[serde(deny_unknown_fields)]
 struct Calibration {
     temperature: f32,
+    document: Option<DocumentScale>,
 }
 
 /// The fields of a Hugging Face `config.json` that we need.
@@ -267,8 +271,12 @@ impl Parts {
         }
         let categories = settings.as_ref().and_then(|settings| settings.categories.as_ref());
         let categories = categories.map_or(Ok(Vec::new()), category_order)?;
-        let temperature = settings.as_ref().and_then(|settings| settings.calibration.as_ref());
-        let temperature = temperature.map_or(1.0, |calibration| calibration.temperature);
+        let calibration = settings.as_ref().and_then(|settings| settings.calibration.as_ref());
+        let document_scale = calibration.and_then(|calibration| calibration.document);
+        if document_scale.is_some_and(|scale| !scale.is_sound()) {
+            return Err(ModelError::Meaning("calibration.document holds a number that cannot be used".into()));
+        }
+        let temperature = calibration.map_or(1.0, |calibration| calibration.temperature);
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(ModelError::Meaning("calibration.temperature must be above 0".into()));
         }
@@ -287,6 +295,7 @@ impl Parts {
             labels,
             categories,
             temperature,
+            document_scale,
             vocabulary: config.vocab_size,
             padding: config.pad_token_id.unwrap_or(0),
             tokenizer: Tokenizer::from_json(&self.tokenizer).map_err(ModelError::Tokenizer)?,

@@ -110,8 +110,13 @@ impl Annotation {
         }
     }
 
-    /// Probability of the label that is given; none if the model was not asked.
+    /// Probability of the likeliest label; none if the model was not asked.
     pub fn confidence(&self) -> Option<Score> {
-        self.scores.map(|scores| scores.of(self.label))
+        self.scores.map(|scores| scores.of(scores.best()))
+    }
+
+    /// Whether the likeliest label was held back because it was not likely enough.
+    pub fn abstained(&self) -> bool {
+        self.scores.is_some_and(|scores| scores.best() != self.label)
     }
 }
