@@ -11,6 +11,7 @@ mod service;
 mod setup;
 mod test;
 mod tools;
+mod train;
 mod wheel;
 mod workspace;
 
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Options),
     /// Kills the service at random moments while it works, many times, and counts what is lost or doubled
     Crash(crash::Options),
+    /// Makes the default model from base weights and the corpus (about an hour on 2 cores)
+    Train(train::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Train(options) => train::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
