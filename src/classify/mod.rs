@@ -134,6 +134,11 @@ impl Classifier {
         self.session.stopped().await;
     }
 
+    /// Whether the model's thread has ended.
+    pub fn is_stopped(&self) -> bool {
+        self.session.is_stopped()
+    }
+
     /// Annotates a report.
     pub async fn annotate(&self, narrative: &Narrative) -> Result<Annotation, ClassifyError> {
         match self.prepare(narrative, Unit::Document)? {
