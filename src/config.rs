@@ -165,10 +165,8 @@ impl Config {
         let environment = config::Environment::with_prefix("RESPONSUM").prefix_separator("__").separator("__");
         // A list in a variable: its names are separated by commas.
         let environment = environment.try_parsing(true).list_separator(",").with_list_parse_key("model.shadow");
-        let settings = builder
-            .add_source(environment)
-            .build()
-            .map_err(|e| ConfigError(vec![first_line(&e.to_string())]))?;
+        let settings =
+            builder.add_source(environment).build().map_err(|e| ConfigError(vec![first_line(&e.to_string())]))?;
         let mut faults = unknown_sections(&settings);
         let mut loaded = Self {
             server: section(&settings, "server", &mut faults),

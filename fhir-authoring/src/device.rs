@@ -74,9 +74,8 @@ mod tests {
             software_version: "0.2.0".to_owned(),
             card: None,
         };
-        let written = |draft: &DeviceDraft| -> Value {
-            serde_json::from_str(&device(draft).expect("a Device")).expect("JSON")
-        };
+        let written =
+            |draft: &DeviceDraft| -> Value { serde_json::from_str(&device(draft).expect("a Device")).expect("JSON") };
         let device = written(&draft);
         assert_eq!(device["resourceType"], "Device");
         assert_eq!(device["identifier"], json!([{"system": terms::SYSTEM_MODEL_SHA256, "value": "ab".repeat(32)}]));

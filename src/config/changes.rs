@@ -7,8 +7,14 @@ impl Config {
     pub fn changes_that_need_a_restart(&self, new: &Self) -> Vec<&'static str> {
         // All fields are named, so that a new one is not forgotten here.
         let Self { server, database, worker, model: _, models: _, sources: _ } = self;
-        let ServerConfig { listen, public_url, tokens_file, body_bytes_max, request_head_seconds_max, drain_seconds_max } =
-            server;
+        let ServerConfig {
+            listen,
+            public_url,
+            tokens_file,
+            body_bytes_max,
+            request_head_seconds_max,
+            drain_seconds_max,
+        } = server;
         let DatabaseConfig { url, url_file, connections_max, embedded, data_dir } = database;
         let WorkerConfig { concurrency, background_concurrency, attempts_max, poll_seconds } = worker;
         let keys = [
@@ -39,7 +45,9 @@ mod tests {
     #[test]
     fn what_takes_a_restart_is_named_by_its_key_and_models_do_not() {
         let running = load("").expect("no faults");
-        let new = load("[model]\nreview_below = 0.9\n[models.a]\n[worker]\npoll_seconds = 2.0\n[server]\nlisten = \"127.0.0.1:1\"");
+        let new = load(
+            "[model]\nreview_below = 0.9\n[models.a]\n[worker]\npoll_seconds = 2.0\n[server]\nlisten = \"127.0.0.1:1\"",
+        );
         let changes = running.changes_that_need_a_restart(&new.expect("no faults"));
         assert_eq!(changes, ["server.listen", "worker.poll_seconds"]);
         assert!(running.changes_that_need_a_restart(&running).is_empty());

@@ -229,7 +229,8 @@ mod tests {
             let said = load(toml).expect_err("a fault").to_string();
             assert!(said.contains(expected), "{toml}: {said}");
         }
-        let all = "[model]\nactive = \"x\"\nshadow = [\"y\"]\n[models.a]\nthreads = 0\n[models.b]\ntreads = 1\n[sources.ehr]";
+        let all =
+            "[model]\nactive = \"x\"\nshadow = [\"y\"]\n[models.a]\nthreads = 0\n[models.b]\ntreads = 1\n[sources.ehr]";
         let said = load(all).expect_err("faults").to_string();
         for part in ["5 faults", "model.active", "model.shadow", "models.a.threads", "[models.b]", "[sources.ehr]"] {
             assert!(said.contains(part), "{part} is missing in: {said}");

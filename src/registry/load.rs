@@ -26,10 +26,15 @@ pub(super) fn lineup(config: &LineupConfig, running: Option<&Lineup>) -> Result<
     if !faults.is_empty() {
         return Err(LoadFaults(faults));
     }
-    Lineup::new(config, models).ok_or_else(|| LoadFaults(vec!["the settings name a model that there is not".to_owned()]))
+    Lineup::new(config, models)
+        .ok_or_else(|| LoadFaults(vec!["the settings name a model that there is not".to_owned()]))
 }
 
-fn load(name: &str, settings: &ModelSettings, running: Option<&Arc<LoadedModel>>) -> Result<LoadedModel, ClassifyError> {
+fn load(
+    name: &str,
+    settings: &ModelSettings,
+    running: Option<&Arc<LoadedModel>>,
+) -> Result<LoadedModel, ClassifyError> {
     // Its files are read in any case: they may have changed under the same path.
     let model = Model::open(settings.path.as_deref()).map_err(ClassifyError::Model)?;
     let card = settings.path.as_deref().map_or_else(|| Some(Card::built_in()), Card::of);

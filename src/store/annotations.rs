@@ -4,8 +4,8 @@ use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::rows::{EvidenceColumn, about_json, evidence, known};
 use super::models::{model_version, model_version_id};
+use super::rows::{EvidenceColumn, about_json, evidence, known};
 use super::{Store, StoreError, jobs, observations, while_doing};
 use crate::digest::sha256;
 use crate::domain::annotation::{Annotation, Evidence, ModelVersion, NoAnswer};

@@ -174,13 +174,12 @@ impl Store {
     /// The document that comes next; none if the last one is done.
     pub async fn next_of_reannotation(&self, id: ReannotationId) -> Result<Option<DocumentId>, StoreError> {
         let doing = while_doing("finding a re-annotation's next document");
-        let row = sqlx::query(
-            "SELECT source, since, until_document, position FROM reannotations WHERE reannotation_id = $1",
-        )
-        .bind(id.0)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(&doing)?;
+        let row =
+            sqlx::query("SELECT source, since, until_document, position FROM reannotations WHERE reannotation_id = $1")
+                .bind(id.0)
+                .fetch_one(&self.pool)
+                .await
+                .map_err(&doing)?;
         let Some(until) = row.get::<Option<Uuid>, _>("until_document") else { return Ok(None) };
         let next: Option<Uuid> = sqlx::query_scalar(concat!(
             "SELECT d.document_id ",
@@ -273,7 +272,11 @@ impl Store {
         let doing = while_doing("cancelling a re-annotation");
         let mut tx = self.pool.begin().await.map_err(&doing)?;
         // The job first, as those do that settle it: two transactions that lock in one order never wait for each other.
-        sqlx::query("DELETE FROM jobs WHERE reannotation_id = $1").bind(id.0).execute(&mut *tx).await.map_err(&doing)?;
+        sqlx::query("DELETE FROM jobs WHERE reannotation_id = $1")
+            .bind(id.0)
+            .execute(&mut *tx)
+            .await
+            .map_err(&doing)?;
         sqlx::query(
             "UPDATE reannotations SET state = 'cancelled', ended_at = $2 WHERE reannotation_id = $1 AND state = 'running'",
         )

@@ -200,11 +200,7 @@ fn model_view(lineup: &Lineup, loaded: &LoadedModel) -> ModelView {
         name: loaded.name.clone(),
         version: VersionView::of(loaded.version()),
         layout: model.layout.name(),
-        labels: model
-            .labels
-            .iter()
-            .map(|own| LabelView { name: own.name.clone(), label: own.label.code() })
-            .collect(),
+        labels: model.labels.iter().map(|own| LabelView { name: own.name.clone(), label: own.label.code() }).collect(),
         categories: !model.categories.is_empty(),
         cancer: model.tells_cancer(),
         active_for: answers.map(|(source, _)| source.as_str().to_owned()).collect(),

@@ -160,11 +160,7 @@ fn entry(json: String) -> EntryView {
 }
 
 /// Observation, Device and narrative of an answer that is not stored; nothing if none is stated.
-fn unstored_answer(
-    api: &Api,
-    source: &SourceDocument,
-    annotated: &Annotated,
-) -> Result<Vec<EntryView>, ApiError> {
+fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) -> Result<Vec<EntryView>, ApiError> {
     let Annotated { narrative, annotation, model } = annotated;
     let (Some(confidence), false) = (annotation.confidence(), annotation.label == Label::NotStated) else {
         return Ok(Vec::new());

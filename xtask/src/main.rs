@@ -1,10 +1,12 @@
 //! The project's own commands: `cargo xtask --help`.
 #![expect(clippy::print_stdout, reason = "these commands talk to the person who runs them")]
 
+mod agreement;
 // The service's own search, so that set-up and service never disagree on which Postgres is used.
 #[path = "../../src/store/embedded/binaries.rs"]
 mod binaries;
 mod crash;
+mod data_dir;
 mod demo;
 mod http;
 mod service;
@@ -36,6 +38,8 @@ enum Command {
     Test(test::Options),
     /// Kills the service at random moments while it works, many times, and counts what is lost or doubled
     Crash(crash::Options),
+    /// Gives many texts to two models, one that answers and one in shadow, and prints how far they agree
+    Agreement(agreement::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +48,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Agreement(options) => agreement::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
