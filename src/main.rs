@@ -209,7 +209,11 @@ fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {
 fn evaluate(args: &eval::EvalArgs) -> anyhow::Result<()> {
     let classifier = args.model.start()?;
     let input = texts::open(std::slice::from_ref(&args.data))?;
-    let evaluation = eval::run(&classifier, args.unit, input, progress())?;
+    let what = eval::What { unit: args.unit, by: args.by.as_deref(), calibrate: args.calibrate.is_some() };
+    let evaluation = eval::run(&classifier, &what, input, progress())?;
+    if let Some(path) = &args.calibrate {
+        evaluation.write_calibration(path).with_context(|| format!("writing {}", path.display()))?;
+    }
     evaluation.write(args.json, io::stdout().lock())?;
     Ok(())
 }

@@ -1,5 +1,10 @@
-"""Reads the labelled data and turns it into windows, the texts that the model reads at once."""
+"""Reads the corpus (training/corpus) and turns it into examples, the texts that the model reads at once.
 
+There are three kinds: a passage (a sentence or a few, as it stands), a window (one sentence of a report, with the
+text before it as context) and a report (the whole of it, or its end if it is long).
+"""
+
+import gzip
 import hashlib
 import json
 import random
@@ -10,48 +15,51 @@ import sentencex
 
 from model import CATEGORIES, LABELS, MAX_TOKENS
 
-PD_CATEGORIES = Path(__file__).parent / "corpus" / "pd-categories.jsonl"
+CORPUS = Path(__file__).parent / "corpus"
 UNSURE_WEIGHT = 0.4
-# Windows of a report that states no response: right for the report, less sure for the window.
-UNSTATED_WINDOW_WEIGHT = 0.5
-UNSTATED_WINDOWS_PER_REPORT = 5
-LONGEST_REPORT = 384  # tokens of a report that is also read as a whole
-PREVIOUS_SENTENCES = 1
+# A window of a report whose sentences were not all read one by one: that it states nothing is likely, not known.
+UNREAD_WINDOW_WEIGHT = 0.5
+# Tokens of context before a window's own sentence: one of these in training, so that the model does not lean on one.
+CONTEXT_TOKENS = (48, 96, 160)
 
-CATEGORY_OF = {
-    "CR": {"complete"},
-    "PR": {"partial"},
-    "SD": {"stable"},
-    "PD": {"no-response", "progressive"},
-    "MIXED": {"mixed"},
-    "INDETERMINATE": {"indeterminate"},
-    "NA": {"none"},
+CATEGORIES_OF = {
+    "Yes": {"complete", "partial", "stable", "mixed"},
+    "No": {"no-response", "progressive", "mixed"},
+    "NA": {"indeterminate", "none"},
+}
+LABEL_OF = {
+    "complete": "Yes", "partial": "Yes", "stable": "Yes",
+    "no-response": "No", "progressive": "No",
+    "indeterminate": "NA", "none": "NA",
 }
 
 
 @dataclass
 class Example:
+    kind: str  # passage, window or report
+    document: str  # texts with the same are never split between training and the held-out part
+    context: str  # what stands before the text, nearest last; empty for passages and reports
     text: str
     label: int
-    categories: list  # the indices of those that may be right; all of them: not known
+    categories: list  # the indices of those that may be right; several: it is not known which
     cancer: int
     weight: float
-    held_out: bool
-    of_report: bool  # a whole report or a window of one; else a passage
+
+    @property
+    def held_out(self):
+        """One document in ten, by a hash of its id, is never trained on."""
+        return hashlib.sha256(self.document.encode()).digest()[0] * 10 < 256
 
 
 def read_jsonl(path):
-    return [json.loads(line) for line in open(path, encoding="utf-8")]
+    opened = gzip.open(path, "rt", encoding="utf-8") if str(path).endswith(".gz") else open(path, encoding="utf-8")
+    with opened as lines:
+        return [json.loads(line) for line in lines]
 
 
-def is_held_out(document):
-    """One document in ten, by a hash of its id, is never trained on."""
-    return hashlib.sha256(document.encode()).digest()[0] * 10 < 256
-
-
-def document_of(row):
-    """Rows with the same key must not be split between training and the held-out part."""
-    return str(row.get("doc") or row.get("group") or row["id"])
+def read_pool(path):
+    """The public texts by their id; none if there is no such file."""
+    return {row["id"]: row["text"] for row in read_jsonl(path)} if path else {}
 
 
 def sentences(text):
@@ -70,72 +78,119 @@ def sentences(text):
     return spans
 
 
-def windows(text, previous=PREVIOUS_SENTENCES):
-    """One (start, end) per sentence: the sentence with the `previous` ones before it."""
-    spans = sentences(text)
-    return [(spans[max(0, n - previous)][0], end) for n, (_, end) in enumerate(spans)]
+def categories_of(label, category):
+    names = CATEGORIES_OF[label] if category is None else {category}
+    return [CATEGORIES.index(name) for name in CATEGORIES if name in names]
+
+
+def checked(span, digest):
+    """The span, if it is the one that was labelled."""
+    if hashlib.sha256(span.encode()).hexdigest() != digest:
+        raise ValueError("the pool is not the one that was labelled: a span has another SHA-256")
+    return span
 
 
 class Corpus:
-    """The examples of a data folder (see training/README.md)."""
+    """Passages, and reports with the sentences that state something."""
 
-    def __init__(self, folder, tokenizer, seed=0):
-        self.tokenizer, self.random = tokenizer, random.Random(seed)
-        self.subtypes = {}
-        if PD_CATEGORIES.exists():
-            self.subtypes = {row["id"]: row["category"] for row in read_jsonl(PD_CATEGORIES)}
-        train = Path(folder) / "train"
-        self.examples = []
-        for name in ("passages", "written-passages"):
-            for row in read_jsonl(train / f"{name}.jsonl"):
-                self.add(row, row["text"])
-        for name in ("documents", "written-reports"):
-            for row in read_jsonl(train / f"{name}.jsonl"):
-                self.add_report(row)
+    def __init__(self, pool, folder=CORPUS):
+        self.passages, self.reports = [], []
+        for row in read_jsonl(folder / "pool-passages.jsonl"):
+            if row["doc"] in pool:
+                text = checked(pool[row["doc"]][row["start"]:row["end"]], row["sha256"])
+                self.passages.append(self.whole("passage", row, row["doc"], text))
+        for row in read_jsonl(folder / "written-passages.jsonl"):
+            self.passages.append(self.whole("passage", row, row.get("group", row["id"]), row["text"]))
+        for row in read_jsonl(folder / "pool-documents.jsonl"):
+            if row["id"] in pool:
+                self.reports.append({**row, "text": checked(pool[row["id"]], row["sha256"]), "narrative": True})
+        for row in read_jsonl(folder / "written-reports.jsonl"):
+            self.reports.append({**row, "narrative": False})
 
-    def categories_of(self, row):
-        names = CATEGORY_OF[row["category"]]
-        if not row.get("category_agreed", True):
-            names = set(CATEGORIES)
-        elif self.subtypes.get(row["id"]) in names:
-            names = {self.subtypes[row["id"]]}
-        return [CATEGORIES.index(name) for name in CATEGORIES if name in names]
+    @staticmethod
+    def whole(kind, row, document, text):
+        return Example(
+            kind=kind, document=document, context="", text=text, label=LABELS.index(row["label"]),
+            categories=categories_of(row["label"], row["category"]), cancer=int(row["cancer"]),
+            weight=1.0 if row["sure"] else UNSURE_WEIGHT,
+        )
 
-    def add(self, row, text, weight=1.0, of_report=False):
-        self.examples.append(Example(
-            text=text,
-            label=LABELS.index(row["label"]),
-            categories=self.categories_of(row),
-            cancer=int(row["onc"]),
+    def whole_reports(self):
+        return [self.whole("report", row, row["id"], row["text"]) for row in self.reports]
+
+    def beginnings(self, generator, each):
+        """Reports that were told over time, cut off after a sentence: the latest status until there is the answer."""
+        examples = []
+        for row in self.reports:
+            statuses = [state for state in row["states"] if state[3] != "other" and state[2]]
+            if not (row["narrative"] and row.get("complete") and row["sure"]):
+                continue
+            # Without a status of the main problem, another's may be the answer: leave those alone.
+            if len(statuses) < len(row["states"]):
+                continue
+            spans = sentences(row["text"])
+            for end in generator.sample([end for _, end in spans[1:-1]], min(each, max(0, len(spans) - 2))):
+                before = [state for state in statuses if state[1] <= end]
+                category = before[-1][2] if before else "none"
+                if category != "mixed" and not any(start < end < stop for start, stop, *_ in statuses):
+                    told = {**row, "label": LABEL_OF[category], "category": category}
+                    examples.append(self.whole("report", told, row["id"], row["text"][:end]))
+        return examples
+
+    def windows(self, generator, silent_each):
+        """Every sentence that states something, and some that state nothing, each with what stands before it."""
+        examples = []
+        for row in self.reports:
+            silent = []
+            for start, end in sentences(row["text"]):
+                told = [s for s in row["states"] if min(end, s[1]) - max(start, s[0]) > 0.5 * min(end - start, s[1] - s[0])]
+                if told:
+                    category = told[-1][2]
+                    label = LABEL_OF.get(category, row["label"] if told[-1][3] == "current" else None)
+                    if label:
+                        examples.append(self.window(row, start, end, label, category, 1.0))
+                else:
+                    silent.append((start, end))
+            if row.get("complete") or row["label"] == "NA":
+                weight = 1.0 if row.get("complete") else UNREAD_WINDOW_WEIGHT
+                for start, end in generator.sample(silent, min(silent_each, len(silent))):
+                    examples.append(self.window(row, start, end, "NA", "none", weight))
+        return examples
+
+    @staticmethod
+    def window(row, start, end, label, category, weight):
+        return Example(
+            kind="window", document=row["id"], context=row["text"][:start], text=row["text"][start:end],
+            label=LABELS.index(label), categories=categories_of(label, category), cancer=int(row["cancer"]),
             weight=weight * (1.0 if row["sure"] else UNSURE_WEIGHT),
-            held_out=is_held_out(document_of(row)),
-            of_report=of_report,
-        ))
+        )
 
-    def add_report(self, row):
-        text = row["text"]
-        if self.fits(text, LONGEST_REPORT):
-            self.add(row, text, of_report=True)
-        if row["evidence"]:
-            if row["category"] != "MIXED":
-                for start, end in self.evidence_windows(row):
-                    self.add(row, text[start:end], of_report=True)
-        elif row["category"] == "NA":
-            spans = windows(text)
-            chosen = self.random.sample(spans, min(UNSTATED_WINDOWS_PER_REPORT, len(spans)))
-            for start, end in chosen:
-                self.add(row, text[start:end], UNSTATED_WINDOW_WEIGHT, of_report=True)
 
-    def evidence_windows(self, row):
-        """Windows that end with a sentence of the evidence; of evidence over several, the last."""
-        spans = windows(row["text"])
-        chosen = set()
-        for evidence in row["evidence"]:
-            ending = [span for span in spans if span[1] >= evidence["end"]]
-            if ending:
-                start, end = ending[0]
-                chosen.add((min(start, evidence["start"]), end))
-        return sorted(span for span in chosen if self.fits(row["text"][span[0]:span[1]]))
+class Encoder:
+    """Examples to token ids, as the service makes them: [CLS] text [SEP], or [CLS] context [SEP] text [SEP]."""
 
-    def fits(self, text, limit=MAX_TOKENS):
-        return len(self.tokenizer.encode(text).ids) <= limit
+    def __init__(self, tokenizer):
+        tokenizer.no_padding()
+        tokenizer.no_truncation()
+        self.tokenizer = tokenizer
+        self.start, self.separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+
+    def pieces(self, texts):
+        return [encoding.ids for encoding in self.tokenizer.encode_batch(texts, add_special_tokens=False)]
+
+    def ids(self, text, context=(), context_tokens=0):
+        """A text that is too long loses its beginning; context is dropped before that."""
+        text = text[2 - MAX_TOKENS:]
+        room = min(context_tokens, MAX_TOKENS - 3 - len(text))
+        if room <= 0 or not context:
+            return [self.start, *text, self.separator]
+        return [self.start, *context[-room:], self.separator, *text, self.separator]
+
+    def encode(self, examples, generator):
+        texts = self.pieces([example.text for example in examples])
+        contexts = self.pieces([example.context[-2000:] for example in examples])
+        return [self.ids(t, c, generator.choice(CONTEXT_TOKENS)) for t, c in zip(texts, contexts)]
+
+
+def shuffled(examples, seed):
+    return random.Random(seed).sample(examples, len(examples))

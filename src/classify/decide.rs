@@ -1,5 +1,6 @@
 //! Window scores to one answer for the document. Pure.
 
+use super::calibration::{DocumentScale, Readings};
 use crate::domain::annotation::{Annotation, Evidence, NoAnswer, WindowScores};
 use crate::domain::label::{Category, Label, LabelScores, Score};
 use crate::domain::narrative::{Narrative, SectionKind, Span};
@@ -9,11 +10,15 @@ use crate::domain::narrative::{Narrative, SectionKind, Span};
 pub struct DecideSettings {
     /// Answers with a lower confidence are queued for review.
     pub review_confidence_min: f32,
+    /// An answer with a lower confidence is not given: `indeterminate`, and queued for review.
+    pub answer_confidence_min: f32,
+    /// How the readings of a document become its scores.
+    pub scale: DocumentScale,
 }
 
 impl Default for DecideSettings {
     fn default() -> Self {
-        Self { review_confidence_min: 0.6 }
+        Self { review_confidence_min: 0.6, answer_confidence_min: 0.45, scale: DocumentScale::default() }
     }
 }
 
@@ -49,17 +54,20 @@ const fn weight(kind: SectionKind) -> Option<Weight> {
     }
 }
 
-/// How much the overview counts in a document's scores; the sentence that speaks counts the rest. Chosen on held-out
-/// reports, where all shares from 0.6 to 0.8 do about as well, and better than either alone.
-const OVERVIEW_SHARE: f32 = 2.0 / 3.0;
-
-/// Merges what the model said of the sentences and of the document's end as a whole into the document's answer.
+/// What the model says of a document: of the sentence that speaks for it and of its end as a whole.
 ///
 /// One sentence speaks for the document: the last one, in reading order, whose window states a response (the model
 /// finds that likelier than not), among those of the sections that weigh most: the latest status wins. If none states
-/// a response, the least sure one speaks. The document's scores are the mean of that sentence's and the overview's,
-/// which counts twice: a sentence shows where it stands, the overview whether it is about the treated disease. So the
-/// confidence is high where both agree, and low where they do not. Without an overview the sentence's scores stand.
+/// a response, the least sure one speaks. None if the document holds nothing but sections that never speak.
+pub fn readings(narrative: &Narrative, sentences: &[WindowScores], overview: Option<&WindowScores>) -> Option<Readings> {
+    let speaker = speaker(narrative, sentences, |label| label != Label::NotStated)?;
+    Some(Readings { overview: overview.map(|overview| overview.label), sentence: speaker.label })
+}
+
+/// Merges what the model said of the sentences and of the document's end as a whole into the document's answer.
+///
+/// Its scores are the two [`readings`], pooled by the settings' scale: a sentence shows where it stands, the overview
+/// whether it is about the treated disease. So the confidence is high where both agree, and low where they do not.
 pub fn decide(
     narrative: &Narrative,
     sentences: &[WindowScores],
@@ -69,35 +77,29 @@ pub fn decide(
     if sentences.is_empty() {
         return Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone());
     }
-    let Some(speaker) = speaker(narrative, sentences, |label| label != Label::NotStated) else {
-        return silent(narrative, sentences.len());
-    };
-    let scores = overview.map_or(speaker.label, |overview| mean(&overview.label, &speaker.label));
-    let label = scores.best();
+    let windows = sentences.len() + usize::from(overview.is_some());
+    let Some(readings) = readings(narrative, sentences, overview) else { return silent(narrative, windows) };
+    let scores = settings.scale.scores(&readings);
+    let likeliest = scores.best();
     // The overview may side with an earlier sentence: then that one is shown.
-    let shown = self::speaker(narrative, sentences, |said| said == label).unwrap_or(speaker);
+    let Some(shown) = speaker(narrative, sentences, |said| said == likeliest) else { return silent(narrative, windows) };
+    let said = overview.unwrap_or(shown);
+    let confidence = scores.of(likeliest).get();
+    let abstains = likeliest != Label::NotStated && confidence < settings.answer_confidence_min;
+    let (label, category) =
+        if abstains { (Label::NotStated, Category::Indeterminate) } else { (likeliest, category(said, likeliest)) };
     Annotation {
         label,
-        category: category(overview.unwrap_or(shown), label),
+        category,
         scores: Some(scores),
-        cancer: overview.unwrap_or(shown).cancer,
-        evidence: evidence(narrative, sentences, shown, label),
+        cancer: said.cancer,
+        // A reviewer of an answer that was held back needs to see what it would have rested on.
+        evidence: evidence(narrative, sentences, shown, likeliest),
         no_answer: None,
-        needs_review: scores.of(label).get() < settings.review_confidence_min,
+        needs_review: confidence < settings.review_confidence_min,
         coverage: narrative.coverage().clone(),
-        windows: sentences.len() + usize::from(overview.is_some()),
+        windows,
     }
-}
-
-/// The two scores' mean by [`OVERVIEW_SHARE`].
-fn mean(overview: &LabelScores, speaker: &LabelScores) -> LabelScores {
-    let mixed = Label::ALL.map(|label| {
-        let mixed = overview.of(label).get().mul_add(OVERVIEW_SHARE, speaker.of(label).get() * (1.0 - OVERVIEW_SHARE));
-        // A mean of probabilities is one; rounding may pass the end by a hair.
-        Score::new(mixed.clamp(0.0, 1.0)).expect("a mean of probabilities")
-    });
-    // Means of numbers that sum to one sum to one.
-    LabelScores::new(mixed).expect("scores that sum to one")
 }
 
 /// The answer for a document that holds nothing but sections that never speak.
@@ -152,34 +154,21 @@ fn category(scores: &WindowScores, label: Label) -> Category {
     }
 }
 
-/// The spans that say the same as the document, best first: what the speaker says comes before all others.
-///
-/// A window is read with the sentence before it. If that sentence's own window says the same, the later one may only
-/// repeat what it was read with; then the earlier sentence is the evidence.
+/// The spans that say the same as the document, best first: what the speaker says comes before all others. If only the
+/// overview says it, the speaker is the sentence that comes nearest.
 fn evidence(narrative: &Narrative, scores: &[WindowScores], speaker: &WindowScores, label: Label) -> Vec<Evidence> {
     if label == Label::NotStated {
         return Vec::new();
     }
-    let says = |scores: &WindowScores| scores.label.best() == label && weight_in(narrative, scores).is_some();
-    let mut others = Vec::new();
-    let mut first = None;
-    for (index, window) in scores.iter().enumerate().filter(|(_, window)| says(window)) {
-        let before = index.checked_sub(1).map(|index| &scores[index]);
-        let source =
-            before.filter(|before| says(before) && window.window.read.contains(before.window.focus)).unwrap_or(window);
-        let found = Evidence { span: sentence_span(narrative, source.window.focus), score: source.label.of(label) };
-        if window.window == speaker.window {
-            first = Some(found);
-        } else if source.window == window.window {
-            others.push(found);
-        }
-    }
-    // Only the overview may say it; then the sentence that comes nearest is shown.
-    let nearest = Evidence { span: sentence_span(narrative, speaker.window.focus), score: speaker.label.of(label) };
-    let first = first.unwrap_or(nearest);
-    others.retain(|other| other.span != first.span);
+    let found = |scores: &WindowScores| Evidence {
+        span: sentence_span(narrative, scores.window.focus),
+        score: scores.label.of(label),
+    };
+    let says = |scores: &&WindowScores| scores.label.best() == label && weight_in(narrative, scores).is_some();
+    let mut others: Vec<Evidence> =
+        scores.iter().filter(says).filter(|scores| scores.window != speaker.window).map(found).collect();
     others.sort_by(|a, b| b.score.get().total_cmp(&a.score.get()));
-    std::iter::once(first).chain(others).take(EVIDENCE_SPANS_MAX).collect()
+    std::iter::once(found(speaker)).chain(others).take(EVIDENCE_SPANS_MAX).collect()
 }
 
 /// The focus without the heading that may stand before its first sentence.
@@ -208,7 +197,7 @@ mod tests {
     fn window(narrative: &Narrative, sentence: usize, scores: [f32; 3]) -> WindowScores {
         let sentence = narrative.sentences()[sentence];
         WindowScores {
-            window: Window { read: sentence.span, focus: sentence.span, section: sentence.section },
+            window: Window { focus: sentence.span, section: sentence.section },
             label: LabelScores::new(scores.map(|score| Score::new(score).expect("a score"))).expect("scores"),
             category: None,
             cancer: None,
@@ -258,16 +247,6 @@ mod tests {
     }
 
     #[test]
-    fn a_window_that_may_only_repeat_its_context_gives_way_to_the_sentence_before() {
-        let narrative = narrative(&[(SectionKind::Other, None, &["Stable.", "Seen again in May."])]);
-        let mut scores = vec![window(&narrative, 0, YES), window(&narrative, 1, YES)];
-        scores[1].window.read = narrative.sentences()[0].span.join(narrative.sentences()[1].span);
-        let annotation = decide(&narrative, &scores, None, &DecideSettings::default());
-        let spans: Vec<Span> = annotation.evidence.iter().map(|evidence| evidence.span).collect();
-        assert_eq!(spans, [narrative.sentences()[0].span]);
-    }
-
-    #[test]
     fn evidence_leaves_out_the_heading_that_was_read_with_it() {
         let narrative = narrative(&[(SectionKind::Impression, Some("IMPRESSION"), &["Stable."])]);
         let focus = Span::new(narrative.text(), 0, narrative.sentences()[0].span.end()).expect("a span");
@@ -278,6 +257,15 @@ mod tests {
     fn an_unsure_answer_keeps_its_label_and_asks_for_review() {
         let (_, annotation) = document(&[(SectionKind::Other, [0.5, 0.3, 0.2])]);
         assert_eq!(annotation.label, Label::Responded);
+        assert!(annotation.needs_review);
+    }
+
+    #[test]
+    fn an_answer_below_the_threshold_is_held_back_with_its_scores_and_evidence() {
+        let (narrative, annotation) = document(&[(SectionKind::Other, [0.42, 0.3, 0.28])]);
+        assert_eq!((annotation.label, annotation.category), (Label::NotStated, Category::Indeterminate));
+        assert_eq!(annotation.scores.expect("scores").best(), Label::Responded);
+        assert_eq!(annotation.evidence[0].span, narrative.sentences()[0].span);
         assert!(annotation.needs_review);
     }
 

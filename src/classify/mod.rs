@@ -4,6 +4,7 @@
 //! The text is turned into tokens where it is; only tokens cross the queue to the model's thread. Nothing is
 //! truncated: what does not fit into one window is read in several.
 
+pub mod calibration;
 pub mod decide;
 mod default_model;
 mod files;
@@ -17,6 +18,7 @@ pub(crate) mod testing;
 pub mod tokenize;
 pub mod windows;
 
+use calibration::Readings;
 use decide::DecideSettings;
 use language::LanguageTest;
 pub use model::Model;
@@ -116,7 +118,11 @@ impl Classifier {
         let english = Model::built_in_tokenizer().map_err(ClassifyError::Model)?;
         let language = LanguageTest::new(english).map_err(ClassifyError::Tokenize)?;
         let session = SessionThread::start(&model, settings.session)?;
-        Ok(Self { model, language, session, decide: settings.decide })
+        let mut decide = settings.decide;
+        if let Some(scale) = model.document_scale {
+            decide.scale = scale;
+        }
+        Ok(Self { model, language, session, decide })
     }
 
     /// The model.
@@ -175,6 +181,22 @@ impl Classifier {
         self.ask_blocking(narrative, windows)
     }
 
+    /// What the model says of a report, before it is pooled: what a calibration is fitted to. None if there is nothing
+    /// to read, or nothing that may speak.
+    ///
+    /// # Panics
+    /// If called within an asynchronous runtime.
+    pub fn readings_blocking(&self, narrative: &Narrative) -> Result<Option<Readings>, ClassifyError> {
+        let windows = self.windows(narrative, Unit::Document)?;
+        let sentences = windows.sentences.len();
+        if sentences == 0 {
+            return Ok(None);
+        }
+        let scores = self.session.classify_blocking(windows.all())?;
+        let (sentences, overview) = scores.split_at(sentences);
+        Ok(decide::readings(narrative, sentences, overview.first()))
+    }
+
     fn ask_blocking(&self, narrative: &Narrative, windows: Windows) -> Result<Annotation, ClassifyError> {
         let sentences = windows.sentences.len();
         let scores = self.session.classify_blocking(windows.all())?;
@@ -196,7 +218,7 @@ impl Classifier {
 
     fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Windows, ClassifyError> {
         let limits =
-            WindowLimits { max_tokens: self.model.max_tokens, previous_sentences: self.model.previous_sentences };
+            WindowLimits { max_tokens: self.model.max_tokens, context_tokens: self.model.context_tokens };
         let tokenizer = &self.model.tokenizer;
         let windows = match unit {
             Unit::Document => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::calibration::DocumentScale;
 use super::default_model;
 use super::files::{read, sha256_of, sha256_of_folder, starts_with};
 use super::onnx::{GraphSource, Head, Heads};
@@ -18,9 +19,6 @@ pub const SETTINGS_FILE: &str = "responsum-model.toml";
 
 /// The cancer head tells two classes apart: not a cancer, a cancer.
 pub const CANCER_CLASSES: usize = 2;
-
-/// Sentences of context for a model that does not say how many it wants: what our own models are trained with.
-const PREVIOUS_SENTENCES: usize = 1;
 
 /// Why a model cannot be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -96,14 +94,16 @@ pub struct Model {
     pub version: ModelVersion,
     /// Tokens per window, special tokens included.
     pub max_tokens: usize,
-    /// Sentences of context before a window's own.
-    pub previous_sentences: usize,
+    /// Tokens of context before a window's own sentence; 0 for a model that does not say that it was trained with any.
+    pub context_tokens: usize,
     /// Its labels, in the order of its logits.
     pub labels: Vec<OwnLabel>,
     /// The categories, in the order of their logits; empty for a model that tells none.
     pub categories: Vec<Category>,
     /// Divides the label logits before the softmax.
     pub temperature: f32,
+    /// How its readings of a document are pooled; none if it was never fitted to labelled reports.
+    pub document_scale: Option<DocumentScale>,
     /// Entries in the vocabulary.
     pub vocabulary: Option<usize>,
     /// Id that fills up short rows of a batch.
@@ -212,7 +212,8 @@ struct Settings {
     id: String,
     version: String,
     max_tokens: usize,
-    previous_sentences: usize,
+    #[serde(default)]
+    context_tokens: usize,
     labels: BTreeMap<String, String>,
     outputs: Outputs,
     categories: Option<Categories>,
@@ -237,6 +238,7 @@ struct Categories {
 #[serde(deny_unknown_fields)]
 struct Calibration {
     temperature: f32,
+    document: Option<DocumentScale>,
 }
 
 /// The fields of a Hugging Face `config.json` that we need.
@@ -269,8 +271,12 @@ impl Parts {
         }
         let categories = settings.as_ref().and_then(|settings| settings.categories.as_ref());
         let categories = categories.map_or(Ok(Vec::new()), category_order)?;
-        let temperature = settings.as_ref().and_then(|settings| settings.calibration.as_ref());
-        let temperature = temperature.map_or(1.0, |calibration| calibration.temperature);
+        let calibration = settings.as_ref().and_then(|settings| settings.calibration.as_ref());
+        let document_scale = calibration.and_then(|calibration| calibration.document);
+        if document_scale.is_some_and(|scale| !scale.is_sound()) {
+            return Err(ModelError::Meaning("calibration.document holds a number that cannot be used".into()));
+        }
+        let temperature = calibration.map_or(1.0, |calibration| calibration.temperature);
         if !(temperature.is_finite() && temperature > 0.0) {
             return Err(ModelError::Meaning("calibration.temperature must be above 0".into()));
         }
@@ -285,10 +291,11 @@ impl Parts {
                 sha256: self.sha256,
             },
             max_tokens,
-            previous_sentences: settings.as_ref().map_or(PREVIOUS_SENTENCES, |settings| settings.previous_sentences),
+            context_tokens: settings.as_ref().map_or(0, |settings| settings.context_tokens),
             labels,
             categories,
             temperature,
+            document_scale,
             vocabulary: config.vocab_size,
             padding: config.pad_token_id.unwrap_or(0),
             tokenizer: Tokenizer::from_json(&self.tokenizer).map_err(ModelError::Tokenizer)?,
@@ -355,7 +362,7 @@ fn meaning_missing(name: &str, id2label: &BTreeMap<String, String>) -> ModelErro
     let lines: Vec<String> = id2label.values().map(|name| format!("{name:?} = \"…\"")).collect();
     ModelError::Meaning(format!(
         "the model's label {name:?} is not known; write a {SETTINGS_FILE} beside model.onnx with id, version, \
-         max_tokens, previous_sentences, [outputs] label = \"logits\" and [labels] {}, each one of responded, \
+         max_tokens, [outputs] label = \"logits\" and [labels] {}, each one of responded, \
          not-responded, not-stated",
         lines.join(", ")
     ))
@@ -398,7 +405,7 @@ mod tests {
     #[test]
     fn our_own_folder_is_read() {
         let model = tiny_model();
-        assert_eq!((model.layout, model.max_tokens, model.previous_sentences), (Layout::Responsum, 16, 1));
+        assert_eq!((model.layout, model.max_tokens, model.context_tokens), (Layout::Responsum, 16, 6));
         assert_eq!((model.version.id.as_str(), model.version.version.as_str()), ("tiny", "1"));
         assert_eq!(model.own_name(Label::NotResponded), Some("No"));
         assert_eq!(model.categories, Category::ALL);

@@ -207,7 +207,7 @@ mod tests {
 
     fn windows(sentences: &[&str]) -> Vec<EncodedWindow> {
         let narrative = narrative(&[(SectionKind::Other, None, sentences)]);
-        let limits = WindowLimits { max_tokens: 16, previous_sentences: 0 };
+        let limits = WindowLimits { max_tokens: 16, context_tokens: 0 };
         cut(&narrative, &tiny_model().tokenizer, limits).expect("windows")
     }
 

@@ -1,4 +1,4 @@
-//! What the model reads at once: one window for each sentence, with the sentences before it as context.
+//! What the model reads at once: one window for each sentence, with the text before it as context.
 
 use super::tokenize::{TokenizeError, Tokenizer};
 use crate::domain::annotation::Window;
@@ -18,8 +18,9 @@ pub struct EncodedWindow {
 pub struct WindowLimits {
     /// Tokens per window, special tokens included.
     pub max_tokens: usize,
-    /// Sentences of the same section that are read before the one at issue.
-    pub previous_sentences: usize,
+    /// Tokens of the text before a sentence that are read with it, the nearest ones; they stand between the first
+    /// special token and a separator of their own: `[CLS] context [SEP] sentence [SEP]`.
+    pub context_tokens: usize,
 }
 
 /// Whether sections of this kind are read. The others hold nothing about the patient's course; the coverage has them.
@@ -37,10 +38,14 @@ pub fn cut(
     limits: WindowLimits,
 ) -> Result<Vec<EncodedWindow>, TokenizeError> {
     let cutter = Cutter { text: narrative.text(), tokenizer, limits };
-    let mut windows = Vec::new();
+    let (mut windows, mut before) = (Vec::new(), Vec::new());
     for (section, foci) in foci(narrative).iter().enumerate() {
         if is_read(narrative.sections()[section].kind) {
-            cutter.section(foci, section, &mut windows)?;
+            for &focus in foci {
+                let first = windows.len();
+                cutter.focus(focus, section, &mut windows)?;
+                cutter.give_context(&mut windows[first..], &mut before)?;
+            }
         }
     }
     Ok(windows)
@@ -49,7 +54,7 @@ pub fn cut(
 /// The end of the document as one window, as much of it as fits: the model sees there how its sentences belong together.
 /// Nothing if the windows are no more than one, or not even the last of them fits with another.
 ///
-/// It holds what the windows are about and nothing else; `read` is the smallest span around it.
+/// It holds what the windows are about and nothing else; `focus` is the smallest span around it.
 pub fn overview(
     narrative: &Narrative,
     windows: &[EncodedWindow],
@@ -82,8 +87,8 @@ pub fn overview(
     }
     let Some(ids) = ids else { return Ok(None) };
     let (first, last) = (windows[fits].window, windows[last].window);
-    let read = first.focus.join(last.focus);
-    Ok(Some(EncodedWindow { window: Window { read, focus: read, section: last.section }, ids }))
+    let focus = first.focus.join(last.focus);
+    Ok(Some(EncodedWindow { window: Window { focus, section: last.section }, ids }))
 }
 
 /// The whole text as one window, or as few as the limit allows.
@@ -140,29 +145,31 @@ struct Cutter<'a> {
 }
 
 impl Cutter<'_> {
-    fn section(&self, foci: &[Span], section: usize, windows: &mut Vec<EncodedWindow>) -> Result<(), TokenizeError> {
-        for (index, &focus) in foci.iter().enumerate() {
-            let furthest = index.saturating_sub(self.limits.previous_sentences);
-            let mut fitting = None;
-            for first in &foci[furthest..index] {
-                let read = first.join(focus);
-                fitting = self.fitting(read)?.map(|ids| (read, ids));
-                if fitting.is_some() {
-                    break;
-                }
+    /// Puts what was read before in front of each window, as much of it as its limits allow. `before` holds the tokens
+    /// of the windows so far, as many as can be of use.
+    fn give_context(&self, windows: &mut [EncodedWindow], before: &mut Vec<u32>) -> Result<(), TokenizeError> {
+        if self.limits.context_tokens == 0 {
+            return Ok(());
+        }
+        for EncodedWindow { ids, .. } in windows {
+            // The first and last are special tokens: a model that asks for context has a tokenizer that sets them.
+            let (Some(&start), Some(&separator)) = (ids.first(), ids.last()) else { return Err(TokenizeError::Encode) };
+            let own = ids[1..ids.len() - 1].to_vec();
+            let room = self.limits.max_tokens.saturating_sub(own.len() + 3).min(self.limits.context_tokens);
+            let context = &before[before.len().saturating_sub(room)..];
+            if !context.is_empty() {
+                *ids = [&[start], context, &[separator], &own, &[separator]].concat();
             }
-            match fitting {
-                Some((read, ids)) => windows.push(EncodedWindow { window: Window { read, focus, section }, ids }),
-                None => self.focus(focus, section, windows)?,
-            }
+            before.extend(own);
+            before.drain(..before.len().saturating_sub(self.limits.context_tokens));
         }
         Ok(())
     }
 
-    /// A focus without context, cut in halves until each part fits.
+    /// A focus, cut in halves until each part fits.
     fn focus(&self, focus: Span, section: usize, windows: &mut Vec<EncodedWindow>) -> Result<(), TokenizeError> {
         if let Some(ids) = self.fitting(focus)? {
-            windows.push(EncodedWindow { window: Window { read: focus, focus, section }, ids });
+            windows.push(EncodedWindow { window: Window { focus, section }, ids });
             return Ok(());
         }
         let Some(middle) = middle(focus.of(self.text)) else {
@@ -202,36 +209,41 @@ mod tests {
     use crate::classify::testing::{narrative, tiny_model};
     use crate::domain::narrative::{Coverage, Section, Sentence};
 
-    const LIMITS: WindowLimits = WindowLimits { max_tokens: 16, previous_sentences: 1 };
+    const LIMITS: WindowLimits = WindowLimits { max_tokens: 16, context_tokens: 6 };
 
+    /// What each window reads, as the tokenizer's own pieces, and what it is about.
     fn read(narrative: &Narrative, limits: WindowLimits) -> Vec<(String, String)> {
-        let windows = cut(narrative, &tiny_model().tokenizer, limits).expect("windows");
-        let text = narrative.text();
-        windows.iter().map(|cut| (cut.window.read.of(text).into(), cut.window.focus.of(text).into())).collect()
+        let tokenizer = &tiny_model().tokenizer;
+        let windows = cut(narrative, tokenizer, limits).expect("windows");
+        let pieces = |cut: &EncodedWindow| {
+            let pieces: Vec<String> = cut.ids.iter().map(|&id| tokenizer.token(id).expect("a token")).collect();
+            pieces.join(" ")
+        };
+        windows.iter().map(|cut| (pieces(cut), cut.window.focus.of(narrative.text()).into())).collect()
     }
 
     #[test]
-    fn each_sentence_is_read_with_the_one_before_it_in_its_section() {
+    fn each_sentence_is_read_with_the_text_before_it() {
         let report = narrative(&[
             (SectionKind::Findings, Some("FINDINGS"), &["Liver mass.", "Larger."]),
+            (SectionKind::Signature, None, &["Patient."]),
             (SectionKind::Impression, Some("IMPRESSION"), &["Progression."]),
         ]);
-        assert_eq!(
-            read(&report, LIMITS),
-            [
-                ("FINDINGS: Liver mass.".into(), "FINDINGS: Liver mass.".into()),
-                ("FINDINGS: Liver mass. Larger.".into(), "Larger.".into()),
-                ("IMPRESSION: Progression.".into(), "IMPRESSION: Progression.".into()),
-            ]
-        );
+        let read = read(&report, LIMITS);
+        let foci: Vec<&str> = read.iter().map(|(_, focus)| focus.as_str()).collect();
+        assert_eq!(foci, ["FINDINGS: Liver mass.", "Larger.", "IMPRESSION: Progression."]);
+        assert_eq!(read[0].0.matches("[SEP]").count(), 1);
+        assert!(read[1].0.ends_with("liver mass . [SEP] larger . [SEP]"), "{}", read[1].0);
+        assert!(read[2].0.starts_with("[CLS] : liver mass . larger . [SEP]"), "{}", read[2].0);
     }
 
     #[test]
-    fn context_that_does_not_fit_is_dropped_before_anything_is_cut() {
+    fn context_gives_way_to_the_sentence_itself() {
         let long = "the mass in the liver is larger with progression on treatment after scan";
-        let report = narrative(&[(SectionKind::Other, None, &[long, "No response."])]);
-        let windows = read(&report, LIMITS);
-        assert_eq!(windows[1], ("No response.".into(), "No response.".into()));
+        let report = narrative(&[(SectionKind::Other, None, &["No response.", long])]);
+        let read = read(&report, LIMITS);
+        assert_eq!(read[1].1, long);
+        assert_eq!(read[1].0.matches("[SEP]").count(), 1, "{}", read[1].0);
     }
 
     #[test]
@@ -325,7 +337,6 @@ mod tests {
             }
             for cut in &windows {
                 prop_assert!(cut.ids.len() <= LIMITS.max_tokens);
-                prop_assert!(cut.window.read.contains(cut.window.focus));
             }
             prop_assert!(windows.windows(2).all(|pair| pair[0].window.focus.end() <= pair[1].window.focus.start()));
         }

@@ -20,7 +20,8 @@ use crate::view::CoverageView;
 Each line is a FHIR DiagnosticReport or DocumentReference, or {\"id\", \"text\"}. A line that cannot be read gives
 {\"line\", \"error\"}; the others are annotated all the same, and the exit status is 1. Blank lines are passed over.
 `start` and `end` of the evidence count Unicode code points: of the text that was given, or of the narrative that was
-drawn from a FHIR resource (see `responsum extract`). No database is needed.
+drawn from a FHIR resource (see `responsum extract`). `label` is the likeliest, in the model's own words; `mapped` is the
+answer: it is not-stated, with `abstained` true, where the likeliest is not likely enough. No database is needed.
 
 Examples:
   responsum annotate reports.ndjson > annotations.ndjson
@@ -136,6 +137,7 @@ struct Annotated {
     scores: Option<Map<String, Value>>,
     evidence: Vec<EvidenceJson>,
     no_answer: Option<&'static str>,
+    abstained: bool,
     needs_review: bool,
     windows: usize,
     coverage: CoverageView,
@@ -194,7 +196,7 @@ impl Annotated {
         });
         Self {
             id,
-            label: own_name(annotation.label),
+            label: own_name(annotation.scores.map_or(annotation.label, |scores| scores.best())),
             mapped: annotation.label.code(),
             category: annotation.category.code(),
             cancer: annotation.cancer.map(crate::domain::label::Score::get),
@@ -202,6 +204,7 @@ impl Annotated {
             scores,
             evidence: evidence.collect(),
             no_answer: annotation.no_answer.map(crate::domain::annotation::NoAnswer::code),
+            abstained: annotation.abstained(),
             needs_review: annotation.needs_review,
             windows: annotation.windows,
             coverage: CoverageView::from(&annotation.coverage),

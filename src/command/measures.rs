@@ -24,7 +24,7 @@ pub(super) struct Row {
 
 impl Row {
     /// The likeliest label; the earlier one on a tie.
-    fn answer(&self) -> usize {
+    pub(super) fn answer(&self) -> usize {
         (1..CLASSES).fold(0, |best, class| if self.scores[class] > self.scores[best] { class } else { best })
     }
 }
@@ -73,14 +73,8 @@ fn share(rows: &[Row], holds: impl Fn(&Row) -> bool) -> Option<f64> {
     (!rows.is_empty()).then(|| count as f64 / rows.len() as f64)
 }
 
-/// The mean over the classes that occur among the labels or the answers.
 fn macro_f1(rows: &[Row]) -> Option<f64> {
-    let counts = confusion(rows);
-    mean((0..CLASSES).filter_map(|class| {
-        let labelled: usize = counts[class].iter().sum();
-        let answered: usize = counts.iter().map(|row| row[class]).sum();
-        (labelled + answered > 0).then(|| 2.0 * counts[class][class] as f64 / (labelled + answered) as f64)
-    }))
+    macro_f1_of(&rows.iter().map(|row| (row.truth, row.answer())).collect::<Vec<_>>())
 }
 
 /// The area under the curve of each class against the rest, averaged over the classes that have both.
@@ -106,6 +100,44 @@ fn auroc(rows: &[Row]) -> Option<f64> {
 fn yes_no_accuracy(rows: &[Row]) -> Option<f64> {
     let stated: Vec<Row> = rows.iter().copied().filter(|row| row.truth < 2).collect();
     share(&stated, |row| usize::from(row.scores[1] > row.scores[0]) == row.truth)
+}
+
+/// What is left, and how much of it is wrong, if answers below a confidence are held back.
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
+pub(super) struct Held {
+    /// The confidence below which an answer is held back.
+    confidence_min: f32,
+    /// The share of the rows that are answered.
+    coverage: f64,
+    /// The share of those that are wrong; none if nothing is answered.
+    risk: Option<f64>,
+}
+
+/// Coverage and risk (El-Yaniv, Wiener: On the foundations of noise-free selective classification, 2010) at thresholds
+/// from 0.4 to 0.95: with three labels, no likeliest one has less than a third.
+pub(super) fn risk_coverage(rows: &[Row]) -> Vec<Held> {
+    (8_u8..20)
+        .map(|step| {
+            let confidence_min = f32::from(step) / 20.0;
+            let sure = |row: &&Row| row.scores[row.answer()] >= confidence_min;
+            let answered: Vec<Row> = rows.iter().filter(sure).copied().collect();
+            Held {
+                confidence_min,
+                coverage: answered.len() as f64 / rows.len().max(1) as f64,
+                risk: share(&answered, |row| row.answer() != row.truth),
+            }
+        })
+        .collect()
+}
+
+/// The mean of the F1 of each class that occurs among the truths or the answers of the pairs (truth, answer).
+pub(super) fn macro_f1_of<T: Copy + Eq + Ord>(pairs: &[(T, T)]) -> Option<f64> {
+    let classes: std::collections::BTreeSet<T> = pairs.iter().flat_map(|&(truth, answer)| [truth, answer]).collect();
+    mean(classes.into_iter().map(|class| {
+        let count = |holds: &dyn Fn(&(T, T)) -> bool| pairs.iter().filter(|pair| holds(pair)).count() as f64;
+        let right = count(&|&(truth, answer)| truth == class && answer == class);
+        2.0 * right / (count(&|pair| pair.0 == class) + count(&|pair| pair.1 == class))
+    }))
 }
 
 /// The expected calibration error of the top score, over bins of equal width.
@@ -188,6 +220,16 @@ mod tests {
         assert!(close(measures(&sure)["ece"], 0.0));
         let wrong = vec![row(1, [1.0, 0.0, 0.0]); 4];
         assert!(close(measures(&wrong)["ece"], 1.0));
+    }
+
+    #[test]
+    fn holding_back_unsure_answers_leaves_fewer_wrong_ones() {
+        let held = risk_coverage(&rows());
+        assert_eq!((held[0].confidence_min, held[0].coverage, held[0].risk), (0.4, 1.0, Some(0.5)));
+        let at = |confidence_min: f32| held.iter().find(|held| held.confidence_min == confidence_min).expect("a step");
+        assert!((at(0.65).coverage - 0.5).abs() < 1e-9);
+        assert_eq!(at(0.65).risk, Some(0.0));
+        assert_eq!(at(0.95).risk, None);
     }
 
     #[test]

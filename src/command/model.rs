@@ -63,7 +63,7 @@ struct Inspection<'a> {
     tells_cancer: bool,
     vocabulary: Option<usize>,
     max_tokens: usize,
-    previous_sentences: usize,
+    context_tokens: usize,
     temperature: f32,
 }
 
@@ -83,7 +83,7 @@ pub fn inspect(model: &Model, json: bool, mut output: impl Write) -> Result<(), 
         tells_cancer: model.tells_cancer(),
         vocabulary: model.vocabulary,
         max_tokens: model.max_tokens,
-        previous_sentences: model.previous_sentences,
+        context_tokens: model.context_tokens,
         temperature: model.temperature,
     };
     if json {
@@ -105,7 +105,7 @@ impl Inspection<'_> {
         writeln!(output, "{:<12} {}", "cancer", if self.tells_cancer { "yes" } else { "no" })?;
         writeln!(output, "{:<12} {vocabulary}", "vocabulary")?;
         writeln!(output, "{:<12} {} tokens", "window", self.max_tokens)?;
-        writeln!(output, "{:<12} {} sentences", "context", self.previous_sentences)?;
+        writeln!(output, "{:<12} {} tokens", "context", self.context_tokens)?;
         writeln!(output, "{:<12} {}", "temperature", self.temperature)
     }
 }

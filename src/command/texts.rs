@@ -47,6 +47,9 @@ pub enum CommandError {
         /// What is wrong with it, without its content.
         fault: &'static str,
     },
+    /// A calibration needs both readings of reports.
+    #[error("a calibration is fitted to whole reports: leave out --unit sentence")]
+    CalibrateSentences,
     /// There is nothing to measure.
     #[error("no row is labelled without being ambiguous")]
     NoRows,

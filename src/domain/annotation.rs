@@ -7,8 +7,6 @@ use super::narrative::{Coverage, Span};
 /// What the model reads at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window {
-    /// All that is read: the focus and the sentences before it that give it context.
-    pub read: Span,
     /// The part that the answer is about.
     pub focus: Span,
     /// Index of the focus's section in the narrative.
@@ -112,8 +110,13 @@ impl Annotation {
         }
     }
 
-    /// Probability of the label that is given; none if the model was not asked.
+    /// Probability of the likeliest label; none if the model was not asked.
     pub fn confidence(&self) -> Option<Score> {
-        self.scores.map(|scores| scores.of(self.label))
+        self.scores.map(|scores| scores.of(scores.best()))
+    }
+
+    /// Whether the likeliest label was held back because it was not likely enough.
+    pub fn abstained(&self) -> bool {
+        self.scores.is_some_and(|scores| scores.best() != self.label)
     }
 }
