@@ -108,6 +108,8 @@ pub struct DatabaseConfig {
 pub struct ModelConfig {
     /// A model directory; the built-in model if not set.
     pub path: Option<PathBuf>,
+    /// A fit to the site's own reports, as `responsum eval --calibrate` writes it; the model's own if not set.
+    pub calibration: Option<PathBuf>,
     /// Threads of one inference; the machine's cores if not set.
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person, 0 to 1.
@@ -120,7 +122,7 @@ pub struct ModelConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { path: None, threads: None, review_below: 0.6, active: None, shadow: Vec::new() }
+        Self { path: None, calibration: None, threads: None, review_below: 0.6, active: None, shadow: Vec::new() }
     }
 }
 
@@ -225,6 +227,7 @@ impl Config {
             ("server.tokens_file", &self.server.tokens_file),
             ("database.url_file", &self.database.url_file),
             ("model.path", &self.model.path),
+            ("model.calibration", &self.model.calibration),
         ] {
             check(
                 file.as_ref().is_none_or(|path| path.exists()),

@@ -217,8 +217,7 @@ impl Classifier {
     }
 
     fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Windows, ClassifyError> {
-        let limits =
-            WindowLimits { max_tokens: self.model.max_tokens, context_tokens: self.model.context_tokens };
+        let limits = WindowLimits { max_tokens: self.model.max_tokens, context_tokens: self.model.context_tokens };
         let tokenizer = &self.model.tokenizer;
         let windows = match unit {
             Unit::Document => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {

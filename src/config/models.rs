@@ -23,6 +23,8 @@ const NAME_CHARACTERS_MAX: usize = 64;
 pub struct ModelTable {
     /// A model directory; the built-in model if not set.
     pub path: Option<PathBuf>,
+    /// A fit to the site's own reports; the model's own if not set.
+    pub calibration: Option<PathBuf>,
     /// Threads of one inference; `model.threads` if not set.
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person, 0 to 1; `model.review_below` if not set.
@@ -42,6 +44,8 @@ pub struct SourceConfig {
 pub struct ModelSettings {
     /// Where it is; the built-in model if none.
     pub path: Option<PathBuf>,
+    /// A fit to the site's own reports.
+    pub calibration: Option<PathBuf>,
     /// Threads of one inference; the machine's cores if none.
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person.
@@ -62,21 +66,28 @@ pub struct LineupConfig {
 impl Config {
     /// The models of these settings, which have no faults.
     ///
-    /// The model that `[model]` describes is called `default`. It is loaded if it is the only one, if its path is set,
-    /// or if it is named.
+    /// The model that `[model]` describes is called `default`. It is loaded if it is the only one, if its path or its
+    /// calibration is set, or if it is named.
     pub fn lineup(&self) -> LineupConfig {
         let settings = |table: &ModelTable| ModelSettings {
             path: table.path.clone(),
+            calibration: table.calibration.clone(),
             threads: table.threads.or(self.model.threads),
             review_below: table.review_below.unwrap_or(self.model.review_below),
         };
         let mut models: BTreeMap<_, _> = self.models.iter().map(|(name, t)| (name.clone(), settings(t))).collect();
         let active = sources().map(|source| (source.clone(), self.active_for(&source).to_owned())).collect();
-        if self.model.path.is_some() || self.named().contains(DEFAULT) {
-            let simple = ModelTable { path: self.model.path.clone(), ..ModelTable::default() };
+        if self.describes_one() || self.named().contains(DEFAULT) {
+            let (path, calibration) = (self.model.path.clone(), self.model.calibration.clone());
+            let simple = ModelTable { path, calibration, ..ModelTable::default() };
             models.entry(DEFAULT.to_owned()).or_insert_with(|| settings(&simple));
         }
         LineupConfig { models, active, shadow: self.model.shadow.clone() }
+    }
+
+    /// Whether `[model]` says more of a model than holds for all.
+    fn describes_one(&self) -> bool {
+        self.model.path.is_some() || self.model.calibration.is_some()
     }
 
     fn active_for(&self, source: &SourceName) -> &str {
@@ -105,8 +116,10 @@ pub(super) fn check(config: &Config, faults: &mut Vec<String>) {
     for (name, table) in &config.models {
         check_table(name, table, faults);
     }
-    if config.models.contains_key(DEFAULT) && config.model.path.is_some() {
-        faults.push(format!("model.path and models.{DEFAULT}: give one of them, both are the model {DEFAULT:?}"));
+    if config.models.contains_key(DEFAULT) && config.describes_one() {
+        faults.push(format!(
+            "models.{DEFAULT}, and model.path or model.calibration: give one of them, both are the model {DEFAULT:?}"
+        ));
     }
     let loaded = config.lineup().models;
     let mut known = |key: &str, name: &str| {
@@ -159,8 +172,10 @@ fn check_table(name: &str, table: &ModelTable, faults: &mut Vec<String>) {
     if table.review_below.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
         faults.push(format!("models.{name}.review_below: between 0 and 1"));
     }
-    if let Some(path) = table.path.as_ref().filter(|path| !path.exists()) {
-        faults.push(format!("models.{name}.path: there is no such file: {}", path.display()));
+    for (key, path) in [("path", &table.path), ("calibration", &table.calibration)] {
+        if let Some(path) = path.as_ref().filter(|path| !path.exists()) {
+            faults.push(format!("models.{name}.{key}: there is no such file: {}", path.display()));
+        }
     }
 }
 
@@ -218,12 +233,16 @@ mod tests {
             ("[model]\nshadow = [\"default\"]", "\"default\" answers already"),
             ("[model]\nshadow = [\"a\", \"a\"]\n[models.a]", "names a model twice"),
             ("[models.a]\npath = \"/no/such\"", "models.a.path: there is no such file: /no/such"),
+            ("[models.a]\ncalibration = \"/no/such\"", "models.a.calibration: there is no such file: /no/such"),
             ("[models.a]\nthreads = 0", "models.a.threads: between"),
             ("[models.a]\nreview_below = 2.0", "models.a.review_below: between"),
             ("[models.a]\ntreads = 1", "[models.a]: unknown field `treads`"),
             ("[models.\"a b\"]", "[models.a b]: a name is"),
             ("[models.reannotations]", "taken by an address"),
-            ("[models.default]\n[model]\npath = \"/\"", "model.path and models.default: give one of them"),
+            (
+                "[models.default]\n[model]\npath = \"/\"",
+                "models.default, and model.path or model.calibration: give one of them",
+            ),
         ];
         for (toml, expected) in faults {
             let said = load(toml).expect_err("a fault").to_string();

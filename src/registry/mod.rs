@@ -30,6 +30,8 @@ pub struct LoadedModel {
     pub classifier: Arc<Classifier>,
     /// What it is good for, in words.
     pub card: Option<Card>,
+    /// Reports of the site that its scores were fitted to; none if they were not.
+    pub fitted_to: Option<usize>,
     settings: ModelSettings,
 }
 

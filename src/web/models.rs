@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::Api;
 use super::body::options;
 use super::error::ApiError;
+use crate::classify::calibration::DocumentScale;
 use crate::domain::annotation::ModelVersion;
 use crate::domain::label::Label;
 use crate::fhir::author;
@@ -185,8 +186,27 @@ struct LabelView {
 
 /// What makes the model's scores probabilities.
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct CalibrationView {
+    /// Divides the logits of one window.
     temperature: f32,
+    /// How the readings of a document are pooled, if that was fitted.
+    document: Option<DocumentScale>,
+    /// Reports of the site that it was fitted to; none if the fit came with the model.
+    site_reports: Option<usize>,
+}
+
+impl CalibrationView {
+    /// None for a model that nobody has calibrated: a temperature of one changes nothing.
+    fn of(loaded: &LoadedModel) -> Option<Self> {
+        let model = loaded.model();
+        let calibrated = model.document_scale.is_some() || model.temperature.to_bits() != 1.0_f32.to_bits();
+        calibrated.then_some(Self {
+            temperature: model.temperature,
+            document: model.document_scale,
+            site_reports: loaded.fitted_to,
+        })
+    }
 }
 
 fn lineup_view(lineup: &Lineup, restart_needed: Option<Vec<&'static str>>) -> LineupView {
@@ -205,9 +225,7 @@ fn model_view(lineup: &Lineup, loaded: &LoadedModel) -> ModelView {
         cancer: model.tells_cancer(),
         active_for: answers.map(|(source, _)| source.as_str().to_owned()).collect(),
         shadow: lineup.is_shadow(loaded),
-        // A temperature of one changes nothing: that is a model without one.
-        calibration: (model.temperature.to_bits() != 1.0_f32.to_bits())
-            .then_some(CalibrationView { temperature: model.temperature }),
+        calibration: CalibrationView::of(loaded),
         card: loaded.card.is_some(),
         device: format!("Device/{}", author::device_id(loaded.version())),
         running: !loaded.classifier.is_stopped(),

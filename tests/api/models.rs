@@ -256,6 +256,34 @@ fn a_reload_changes_models_and_names_what_takes_a_restart() {
 }
 
 #[test]
+fn a_calibration_to_the_sites_reports_is_a_part_of_what_the_model_is() {
+    let settings = Settings::new(&with_tiny(""));
+    let service = settings.start(&Arc::new(TestDatabase::new()), &[]);
+    let plain = service.get("/models/tiny").expect(200).json();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let write = |sha256: &str, bias: &str| {
+        let text = format!(
+            "model_sha256 = \"{sha256}\"\nreports = 24\n[document]\noverview = 0.5\nsentence = 0.5\nbias = [{bias}]\n"
+        );
+        std::fs::write(file.path(), text).expect("written");
+    };
+    settings.write(&(with_tiny("") + &format!("calibration = {:?}\n", file.path())));
+    write(&"0".repeat(64), "0.0, 0.0, 0.0");
+    let refused = operate(&service, "/models/$reload", &json!({})).expect(422).body;
+    assert!(refused.contains("fitted to another model"), "{refused}");
+    let mut seen = vec![plain["sha256"].clone()];
+    for bias in ["0.1, 0.0, 0.0", "0.2, 0.0, 0.0"] {
+        write(plain["sha256"].as_str().expect("a hash"), bias);
+        operate(&service, "/models/$reload", &json!({})).expect(200);
+        let fitted = service.get("/models/tiny").expect(200).json();
+        assert_eq!(fitted["version"], "1+calibrated");
+        assert_eq!(fitted["calibration"]["siteReports"], 24, "{fitted}");
+        assert!(!seen.contains(&fitted["sha256"]), "another fit answers otherwise, so it is another model");
+        seen.push(fitted["sha256"].clone());
+    }
+}
+
+#[test]
 fn a_model_in_shadow_looks_on_and_says_nothing() {
     let settings = Settings::new(&with_tiny("shadow = [\"tiny\"]"));
     let database = Arc::new(TestDatabase::new());
