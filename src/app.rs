@@ -10,17 +10,17 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::ValueEnum;
 use sqlx::postgres::PgConnectOptions;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::classify::model::Model;
-use crate::classify::{Classifier, ClassifierSettings};
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, DatabaseConfig, ModelConfig};
+use crate::config::{Config, ConfigSource, DatabaseConfig};
+use crate::domain::document::SourceName;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
+use crate::registry::{Registry, Switch};
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedPostgres};
 use crate::web::{self, Access, Api};
@@ -101,51 +101,44 @@ async fn start_postgres(config: &DatabaseConfig) -> anyhow::Result<EmbeddedPostg
     EmbeddedPostgres::start(&embedded::Settings::new(data_dir)).await.context("starting the private Postgres")
 }
 
-/// Loads the model and starts its thread.
-pub fn classifier(config: &ModelConfig) -> anyhow::Result<Classifier> {
-    let model = Model::open(config.path.as_deref()).with_context(|| match &config.path {
-        Some(path) => format!("loading the model {}", path.display()),
-        None => "loading the built-in model".to_owned(),
-    })?;
-    let mut settings = ClassifierSettings::default();
-    if let Some(threads) = config.threads {
-        settings.session.threads = threads;
-    }
-    settings.decide.review_confidence_min = config.review_below;
-    Classifier::start(model, settings).context("starting the model")
-}
-
-/// Runs the service until SIGTERM or SIGINT, then drains it. A second signal ends it at once.
-pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
+/// Runs the service until SIGTERM or SIGINT, then drains it. A second signal ends it at once. SIGHUP reads the settings
+/// again and switches the models.
+pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
+    let config = source.load()?;
     let access = check(&config, role)?;
-    // Bound first: a port that is taken should be told before the database and the model are loaded.
+    // Heard from the start: until someone does, it would end the process.
+    let hangups = signal(SignalKind::hangup())?;
+    // Bound first: a port that is taken should be told before the database and the models are loaded.
     let listener = if role == Role::Worker { None } else { Some(bind(config.server.listen)?) };
     let metrics = telemetry::start_metrics().context("starting the metrics")?;
-    let model_config = config.model.clone();
-    let loading = tokio::task::spawn_blocking(move || classifier(&model_config));
+    let lineup = config.lineup();
+    let loading = tokio::task::spawn_blocking(move || Registry::load(&lineup));
     let database = Database::open(&config.database).await?;
-    let classifier = Arc::new(loading.await??);
+    let registry = Arc::new(loading.await?.context("loading the models")?);
+    let switch = Arc::new(Switch::new(source, config.clone(), Arc::clone(&registry)));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let base = base_url(&config, listener.as_ref())?;
     let store = database.store.clone();
-    let pipeline = Arc::new(Pipeline::new(store.clone(), Arc::clone(&classifier), base.clone(), Arc::clone(&clock)));
-    info!(model = %pipeline.model().id, version = %pipeline.model().version, fhir = %base.as_str(), "ready");
+    let pipeline = Arc::new(Pipeline::new(store.clone(), Arc::clone(&registry), base.clone(), Arc::clone(&clock)));
+    tell(&registry, &base);
 
     let stop = CancellationToken::new();
     let mut parts = tokio::task::JoinSet::new();
-    let gauging = worker::gauge(store.clone(), stop.clone());
+    let (gauging, reloading) =
+        (worker::gauge(store.clone(), stop.clone()), hear_hangups(hangups, Arc::clone(&switch), stop.clone()));
     parts.spawn(async move {
-        ("the gauges", {
-            gauging.await;
-            Ok(())
-        })
+        gauging.await;
+        ("the gauges", Ok(()))
     });
+    parts.spawn(async move { ("the reloads", reloading.await) });
     if role != Role::Api {
         let work = worker::run(store.clone(), Arc::clone(&pipeline), config.worker.clone(), stop.clone());
         parts.spawn(async move { ("the workers", work.await) });
     }
     if let Some(listener) = listener {
-        let api = Api { store, pipeline, base, clock, body_bytes_max: config.server.body_bytes_max, metrics };
+        let body_bytes_max = config.server.body_bytes_max;
+        let registry = Arc::clone(&registry);
+        let api = Api { store, pipeline, registry, switch, base, clock, body_bytes_max, metrics };
         let server = web::server(listener, api, access, &config.server)?;
         let handle = server.handle();
         let stopped = stop.clone();
@@ -157,9 +150,33 @@ pub async fn serve(config: Config, role: Role) -> anyhow::Result<()> {
         });
     }
     let drain = Duration::from_secs(config.server.drain_seconds_max);
-    let outcome = supervise(&mut parts, &classifier, &database, &stop, drain).await;
+    let outcome = supervise(&mut parts, &registry, &database, &stop, drain).await;
     let closed = database.close().await;
     outcome.and(closed)
+}
+
+/// Says that the service is ready, and who answers.
+fn tell(registry: &Registry, base: &BaseUrl) {
+    let lineup = registry.lineup();
+    for model in lineup.models() {
+        let version = model.version();
+        info!(name = model.name, model = %version.id, version = %version.version, sha256 = %version.sha256.hex(), "loaded");
+    }
+    let active = lineup.active(&SourceName::local()).version();
+    info!(model = %active.id, version = %active.version, fhir = %base.as_str(), "ready");
+}
+
+/// Reads the settings again at every SIGHUP. What is wrong with them is in the log, and changes nothing.
+async fn hear_hangups(mut hangups: Signal, switch: Arc<Switch>, stop: CancellationToken) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            heard = hangups.recv() => {
+                heard.context("no more signals can be heard")?;
+                drop(switch.reload().await);
+            }
+        }
+    }
 }
 
 /// Checks what the settings alone do not tell: the tokens file, and that nobody listens to the world without one.
@@ -180,7 +197,7 @@ type Parts = tokio::task::JoinSet<(&'static str, anyhow::Result<()>)>;
 /// Waits for a signal, or for a part that ends by itself; then drains.
 async fn supervise(
     parts: &mut Parts,
-    classifier: &Classifier,
+    registry: &Registry,
     database: &Database,
     stop: &CancellationToken,
     drain: Duration,
@@ -191,7 +208,7 @@ async fn supervise(
         _ = interrupt.recv() => Ok(()),
         ended = parts.join_next() => Err(died(ended)),
         () = database.ended() => Err(anyhow::anyhow!("the private Postgres ended by itself")),
-        () = classifier.stopped() => Err(anyhow::anyhow!("the model's thread ended by itself")),
+        () = registry.stopped() => Err(anyhow::anyhow!("a model's thread ended by itself")),
     };
     info!("draining: no new work is taken, what is in hand is finished");
     stop.cancel();

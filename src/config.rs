@@ -1,11 +1,42 @@
 //! Settings: a TOML file, overridden by `RESPONSUM__SECTION__KEY` variables and the command line. All faults are
 //! reported at once. docs/settings.md lists every key with its unit and default.
 
+mod changes;
+mod models;
+
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+pub use models::{LineupConfig, ModelSettings, ModelTable, SourceConfig};
+
+/// Where the settings come from: a file, the environment, and what the command line says over both. Kept, so that they
+/// can be read again while the service runs.
+#[derive(Clone, Debug, Default)]
+pub struct ConfigSource {
+    /// The file.
+    pub file: Option<PathBuf>,
+    /// `--listen`.
+    pub listen: Option<SocketAddr>,
+    /// `--embedded-db`.
+    pub embedded: bool,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+}
+
+impl ConfigSource {
+    /// Reads all of it.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let mut config = Config::load(self.file.as_deref())?;
+        config.server.listen = self.listen.unwrap_or(config.server.listen);
+        config.database.embedded |= self.embedded;
+        config.database.data_dir = self.data_dir.clone().or(config.database.data_dir);
+        Ok(config)
+    }
+}
 
 /// What can be set.
 #[derive(Clone, Debug, Default)]
@@ -16,12 +47,16 @@ pub struct Config {
     pub database: DatabaseConfig,
     /// `[model]`
     pub model: ModelConfig,
+    /// `[models.NAME]`
+    pub models: BTreeMap<String, ModelTable>,
+    /// `[sources.NAME]`
+    pub sources: BTreeMap<String, SourceConfig>,
     /// `[worker]`
     pub worker: WorkerConfig,
 }
 
 /// `[server]`: our own API.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerConfig {
     /// Address and port to listen on. Another than loopback needs `tokens_file`.
@@ -67,21 +102,27 @@ pub struct DatabaseConfig {
     pub data_dir: Option<PathBuf>,
 }
 
-/// `[model]`: who answers.
-#[derive(Clone, Debug, Deserialize)]
+/// `[model]`: who answers. Alone, it is the one model; docs/settings.md tells how several are named.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ModelConfig {
     /// A model directory; the built-in model if not set.
     pub path: Option<PathBuf>,
+    /// A fit to the site's own reports, as `responsum eval --calibrate` writes it; the model's own if not set.
+    pub calibration: Option<PathBuf>,
     /// Threads of one inference; the machine's cores if not set.
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person, 0 to 1.
     pub review_below: f32,
+    /// The model that answers for every source that names none; `default` if not set.
+    pub active: Option<String>,
+    /// Models that annotate the same documents beside the active one, and answer nobody.
+    pub shadow: Vec<String>,
 }
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { path: None, threads: None, review_below: 0.6 }
+        Self { path: None, calibration: None, threads: None, review_below: 0.6, active: None, shadow: Vec::new() }
     }
 }
 
@@ -89,8 +130,10 @@ impl Default for ModelConfig {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct WorkerConfig {
-    /// Jobs done side by side. They share one model, so a few are enough to keep it busy.
+    /// Documents that are new read side by side. They share one model, so a few are enough to keep it busy.
     pub concurrency: usize,
+    /// Jobs that nobody waits for done side by side: shadow models, re-annotation. 0 leaves them to other processes.
+    pub background_concurrency: usize,
     /// Tries of one job before it is given up where people see it.
     pub attempts_max: i32,
     /// How often the queue is looked at when no notification comes, in seconds.
@@ -99,7 +142,7 @@ pub struct WorkerConfig {
 
 impl Default for WorkerConfig {
     fn default() -> Self {
-        Self { concurrency: 4, attempts_max: 8, poll_seconds: 1.0 }
+        Self { concurrency: 4, background_concurrency: 1, attempts_max: 8, poll_seconds: 1.0 }
     }
 }
 
@@ -112,7 +155,7 @@ fn list(faults: &[String]) -> String {
     faults.iter().map(|fault| format!("  - {fault}")).collect::<Vec<_>>().join("\n")
 }
 
-const SECTIONS: [&str; 4] = ["server", "database", "model", "worker"];
+const SECTIONS: [&str; 6] = ["server", "database", "model", "models", "sources", "worker"];
 
 impl Config {
     /// Reads the file, if one is given, and the environment.
@@ -122,15 +165,17 @@ impl Config {
             builder = builder.add_source(config::File::from(file).format(config::FileFormat::Toml));
         }
         let environment = config::Environment::with_prefix("RESPONSUM").prefix_separator("__").separator("__");
-        let settings = builder
-            .add_source(environment.try_parsing(true))
-            .build()
-            .map_err(|e| ConfigError(vec![first_line(&e.to_string())]))?;
+        // A list in a variable: its names are separated by commas.
+        let environment = environment.try_parsing(true).list_separator(",").with_list_parse_key("model.shadow");
+        let settings =
+            builder.add_source(environment).build().map_err(|e| ConfigError(vec![first_line(&e.to_string())]))?;
         let mut faults = unknown_sections(&settings);
         let mut loaded = Self {
             server: section(&settings, "server", &mut faults),
             database: section(&settings, "database", &mut faults),
             model: section(&settings, "model", &mut faults),
+            models: tables(&settings, "models", &mut faults),
+            sources: tables(&settings, "sources", &mut faults),
             worker: section(&settings, "worker", &mut faults),
         };
         if loaded.database.url.is_none() && loaded.database.url_file.is_none() {
@@ -175,18 +220,21 @@ impl Config {
         check(self.model.threads.is_none_or(|n| (1..=256).contains(&n)), "model.threads: between 1 and 256");
         check((0.0..=1.0).contains(&self.model.review_below), "model.review_below: between 0 and 1");
         check((1..=256).contains(&self.worker.concurrency), "worker.concurrency: between 1 and 256");
+        check(self.worker.background_concurrency <= 256, "worker.background_concurrency: between 0 and 256");
         check((1..=100).contains(&self.worker.attempts_max), "worker.attempts_max: between 1 and 100");
         check((0.05..=60.0).contains(&self.worker.poll_seconds), "worker.poll_seconds: between 0.05 and 60 seconds");
         for (key, file) in [
             ("server.tokens_file", &self.server.tokens_file),
             ("database.url_file", &self.database.url_file),
             ("model.path", &self.model.path),
+            ("model.calibration", &self.model.calibration),
         ] {
             check(
                 file.as_ref().is_none_or(|path| path.exists()),
                 &format!("{key}: there is no such file: {}", file.as_deref().unwrap_or(Path::new("")).display()),
             );
         }
+        models::check(self, faults);
     }
 }
 
@@ -199,6 +247,32 @@ fn section<T: DeserializeOwned + Default>(settings: &config::Config, name: &str,
             T::default()
         }
     }
+}
+
+/// The tables below a section, each of the same shape; the faults of all of them. A table with a fault is there, so that
+/// whoever names it is not at fault too.
+fn tables<T: DeserializeOwned + Default>(
+    settings: &config::Config,
+    name: &str,
+    faults: &mut Vec<String>,
+) -> BTreeMap<String, T> {
+    let tables = match settings.get_table(name) {
+        Ok(tables) => tables,
+        Err(config::ConfigError::NotFound(_)) => return BTreeMap::new(),
+        Err(error) => {
+            faults.push(format!("[{name}]: {}", first_line(&error.to_string())));
+            return BTreeMap::new();
+        }
+    };
+    let mut read = BTreeMap::new();
+    for (key, table) in tables.into_iter().collect::<BTreeMap<_, _>>() {
+        let table = table.try_deserialize::<T>().unwrap_or_else(|error| {
+            faults.push(format!("[{name}.{key}]: {}", first_line(&error.to_string())));
+            T::default()
+        });
+        read.insert(key, table);
+    }
+    read
 }
 
 fn unknown_sections(settings: &config::Config) -> Vec<String> {
@@ -214,10 +288,10 @@ fn first_line(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn load(toml: &str) -> Result<Config, ConfigError> {
+    pub(crate) fn load(toml: &str) -> Result<Config, ConfigError> {
         let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
         std::fs::write(file.path(), toml).expect("written");
         Config::load(Some(file.path()))

@@ -43,6 +43,7 @@
 //! | [`fhir`] | received resources and Bundles; serving them again; authoring what we say |
 //! | [`extract`] | choice among attachments, decoding, sections, sentences |
 //! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, model loading |
+//! | [`registry`] | the models of the process: who answers for which source, who looks on; switching while it runs |
 //! | [`pipeline`] | the order of the stages; nothing else knows it |
 //! | [`worker`] | takes jobs, runs the pipeline, settles |
 //! | [`store`] | the only SQL; the private Postgres ([`store::embedded`]) |
@@ -76,6 +77,7 @@ pub mod extract;
 pub mod fhir;
 pub mod pipeline;
 pub mod receive;
+pub mod registry;
 pub mod store;
 pub mod telemetry;
 pub mod view;

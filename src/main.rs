@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
 use responsum::command::{annotate, eval, extract, model, texts};
-use responsum::config::{Config, ConfigError};
+use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
@@ -150,13 +150,13 @@ fn run(command: Command) -> anyhow::Result<bool> {
     }
 }
 
-fn load(args: &DatabaseArgs) -> anyhow::Result<Config> {
-    let mut config = Config::load(args.config.config.as_deref())?;
-    config.database.embedded |= args.embedded_db;
-    if args.data_dir.is_some() {
-        config.database.data_dir.clone_from(&args.data_dir);
+fn source(args: &DatabaseArgs) -> ConfigSource {
+    ConfigSource {
+        file: args.config.config.clone(),
+        listen: None,
+        embedded: args.embedded_db,
+        data_dir: args.data_dir.clone(),
     }
-    Ok(config)
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
@@ -164,16 +164,13 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 fn serve(args: &ServeArgs) -> anyhow::Result<()> {
-    let mut config = load(&args.database)?;
-    if let Some(listen) = args.listen {
-        config.server.listen = listen;
-    }
+    let source = ConfigSource { listen: args.listen, ..source(&args.database) };
     telemetry::start_logs();
-    runtime()?.block_on(app::serve(config, args.role))
+    runtime()?.block_on(app::serve(source, args.role))
 }
 
 fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
-    let config = load(args)?;
+    let config = source(args).load()?;
     telemetry::start_logs();
     runtime()?.block_on(async {
         let database = app::Database::open(&config.database).await?;

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::classify::{Classifier, ClassifyError};
+use crate::classify::ClassifyError;
 use crate::clock::Clock;
 use crate::domain::annotation::{Annotation, ModelVersion};
-use crate::domain::document::{Disposition, Document, ReportKey, SourceDocument, WithdrawReason};
-use crate::domain::job::{JobKind, LeasedJob, OnFailure};
+use crate::domain::document::{
+    Disposition, Document, DocumentId, ReportKey, SourceDocument, SourceName, WithdrawReason,
+};
+use crate::domain::job::{JobKind, LeasedJob, OnFailure, ReannotationId};
 use crate::domain::narrative::Narrative;
 use crate::extract;
 use crate::fhir::reference::{self, BaseUrl};
 use crate::fhir::report::{self, ReadError};
-use crate::store::{Reading, Store, StoreError};
+use crate::registry::{LoadedModel, Registry};
+use crate::store::{Reading, Reannotation, ReannotationState, Step, Store, StoreError};
 use crate::telemetry;
 
 /// Why a document could not be taken through.
@@ -27,6 +30,9 @@ pub enum PipelineError {
     /// The model gave no answer.
     #[error("classifying the narrative")]
     Classify(#[source] ClassifyError),
+    /// The model that a re-annotation needs is not loaded here, or its thread has ended.
+    #[error("the model of the re-annotation is not loaded")]
+    ModelAway,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -37,71 +43,157 @@ impl PipelineError {
     pub fn on_failure(&self) -> OnFailure {
         match self {
             Self::Store(error) => error.on_failure(),
-            Self::Classify(ClassifyError::QueueFull) => OnFailure::Retry,
+            // Another process may have the model, and a reload may bring it back.
+            Self::Classify(ClassifyError::QueueFull) | Self::ModelAway => OnFailure::Retry,
             Self::Read(_) | Self::Extract | Self::Classify(_) => OnFailure::Fail,
         }
     }
 }
 
+/// What one model made of a text.
+#[derive(Debug)]
+pub struct Annotated {
+    /// The text, as it was read.
+    pub narrative: Narrative,
+    /// What the model says of it.
+    pub annotation: Annotation,
+    /// Which model.
+    pub model: Arc<LoadedModel>,
+}
+
 /// The stages, wired to their parts.
 pub struct Pipeline {
     store: Store,
-    classifier: Arc<Classifier>,
+    registry: Arc<Registry>,
     base: BaseUrl,
     clock: Arc<dyn Clock>,
 }
 
 impl Pipeline {
     /// Wires the stages.
-    pub fn new(store: Store, classifier: Arc<Classifier>, base: BaseUrl, clock: Arc<dyn Clock>) -> Self {
-        Self { store, classifier, base, clock }
-    }
-
-    /// Which model answers.
-    pub fn model(&self) -> &ModelVersion {
-        self.classifier.version()
+    pub fn new(store: Store, registry: Arc<Registry>, base: BaseUrl, clock: Arc<dyn Clock>) -> Self {
+        Self { store, registry, base, clock }
     }
 
     /// Takes the job's document through all stages and ends the job with the results.
     pub async fn run(&self, job: &LeasedJob) -> Result<(), PipelineError> {
-        let JobKind::Annotate(id) = job.kind;
+        match &job.kind {
+            JobKind::Annotate(id) => self.answer(job, *id).await,
+            JobKind::Shadow { document, model } => self.shadow(job, *document, model).await,
+            JobKind::Reannotate(id) => self.reannotate(job, *id).await,
+        }
+    }
+
+    /// Gives a job up where people see it. A re-annotation goes on behind the document that cannot be done; it ends if
+    /// its model is not there.
+    pub async fn abandon(&self, job: &LeasedJob, why: &str) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let JobKind::Reannotate(id) = job.kind else {
+            if matches!(job.kind, JobKind::Shadow { .. }) {
+                telemetry::shadow_document("failed");
+            }
+            return self.store.abandon_job(job, why, now).await;
+        };
+        let Some(run) = self.store.reannotation(id).await? else { return self.store.end_job(job).await };
+        match (self.loaded(&run), self.store.next_of_reannotation(id).await?) {
+            (Some(_), Some(document)) => {
+                telemetry::reannotated("failed");
+                self.store.pass_over(job, id, document, why, now).await
+            }
+            (Some(_), None) => self.store.end_reannotation(job, id, None, now).await,
+            (None, _) => self.store.end_reannotation(job, id, Some(why), now).await,
+        }
+    }
+
+    /// Annotates one resource of our own API with the model that answers for it, and stores nothing.
+    pub async fn annotate(&self, source: SourceDocument) -> Result<Annotated, PipelineError> {
+        let model = Arc::clone(self.registry.lineup().active(&SourceName::local()));
+        let (narrative, annotation) = annotate_with(&model, source).await?;
+        Ok(Annotated { narrative, annotation, model })
+    }
+
+    /// A new document: the model that answers for its source annotates it, and those that look on are given it too.
+    async fn answer(&self, job: &LeasedJob, id: DocumentId) -> Result<(), PipelineError> {
         let document = self.store.document_by_id(id).await?;
-        let reading = self.read(&document).await?;
-        let (state, label) = outcome(&reading);
+        // Asked once: the document is annotated by one model, and named as annotated by it, whatever is switched meanwhile.
+        let lineup = self.registry.lineup();
+        let source = &document.key.source;
+        let reading = self.read(&document, lineup.active(source)).await?;
+        let shadows: Vec<String> = lineup.shadows(source).map(|model| model.name.clone()).collect();
         let started = Instant::now();
-        self.store.settle(job, &document, reading, self.clock.now()).await?;
+        self.store.settle(job, &document, &reading, &shadows, self.clock.now()).await?;
         telemetry::stage_took("settle", started.elapsed().as_secs_f64());
+        let (state, label) = outcome(&reading);
         telemetry::document_settled(state, label);
         Ok(())
     }
 
-    /// Gives a job up where people see it.
-    pub async fn abandon(&self, job: &LeasedJob, why: &str) -> Result<(), StoreError> {
-        self.store.abandon_job(job, why, self.clock.now()).await
+    /// A document for a model that looks on. One that looks on no more has nothing to do.
+    async fn shadow(&self, job: &LeasedJob, id: DocumentId, name: &str) -> Result<(), PipelineError> {
+        let document = self.store.document_by_id(id).await?;
+        let lineup = self.registry.lineup();
+        let Some(model) = lineup.shadows(&document.key.source).find(|model| model.name == name) else {
+            telemetry::shadow_document("dropped");
+            return Ok(self.store.end_job(job).await?);
+        };
+        let reading = self.read(&document, model).await?;
+        self.store.settle_shadow(job, &document, &reading, self.clock.now()).await?;
+        telemetry::shadow_document(if reading.annotated.is_some() { "annotated" } else { "nothing" });
+        Ok(())
     }
 
-    /// Annotates one resource and stores nothing.
-    pub async fn annotate(&self, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
-        let started = Instant::now();
-        // Markup can take a while and must not hold up other requests.
-        let narrative =
-            tokio::task::spawn_blocking(|| extract::narrative(source)).await.map_err(|_| PipelineError::Extract)?;
-        telemetry::stage_took("extract", started.elapsed().as_secs_f64());
-        let started = Instant::now();
-        let annotation = self.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;
-        telemetry::stage_took("classify", started.elapsed().as_secs_f64());
-        Ok((narrative, annotation))
+    /// The next document of a re-annotation. A document that fails is passed over, and counted.
+    async fn reannotate(&self, job: &LeasedJob, id: ReannotationId) -> Result<(), PipelineError> {
+        let run = self.store.reannotation(id).await?;
+        let Some(run) = run.filter(|run| run.state == ReannotationState::Running) else {
+            return Ok(self.store.end_job(job).await?);
+        };
+        let model = self.loaded(&run).ok_or(PipelineError::ModelAway)?;
+        let Some(next) = self.store.next_of_reannotation(id).await? else {
+            return Ok(self.store.end_reannotation(job, id, None, self.clock.now()).await?);
+        };
+        let document = self.store.document_by_id(next).await?;
+        let (outcome, why);
+        let reading = self.read(&document, &model).await;
+        let answers = self.registry.lineup().active(&document.key.source).version() == model.version();
+        let step = match &reading {
+            Ok(reading) if answers => {
+                outcome = "current";
+                Step::Current(reading)
+            }
+            Ok(reading) => {
+                outcome = "shadow";
+                Step::Shadow(reading)
+            }
+            Err(PipelineError::Classify(ClassifyError::Stopped)) => return Err(PipelineError::ModelAway),
+            Err(error) if error.on_failure() == OnFailure::Fail => {
+                outcome = "failed";
+                why = chain(error);
+                Step::Failed(&why)
+            }
+            Err(_) => return reading.map(drop),
+        };
+        self.store.settle_step(job, id, &document, step, self.clock.now()).await?;
+        telemetry::reannotated(outcome);
+        Ok(())
     }
 
-    async fn read(&self, document: &Document) -> Result<Reading, PipelineError> {
-        let model = self.model().clone();
+    /// The model that the re-annotation began with, if it is loaded under its name and lives.
+    fn loaded(&self, run: &Reannotation) -> Option<Arc<LoadedModel>> {
+        let lineup = self.registry.lineup();
+        let model = lineup.named(&run.model_name)?;
+        (model.version().sha256 == run.model.sha256 && !model.classifier.is_stopped()).then(|| Arc::clone(model))
+    }
+
+    async fn read(&self, document: &Document, model: &LoadedModel) -> Result<Reading, PipelineError> {
+        let version: ModelVersion = model.version().clone();
         if document.deleted {
             return Ok(Reading {
                 disposition: Disposition::Withdraw(WithdrawReason::Deleted),
                 about: crate::domain::document::About::default(),
                 replaces: Vec::new(),
                 annotated: None,
-                model,
+                model: version,
             });
         }
         let mut source = report::read(&document.received).map_err(PipelineError::Read)?;
@@ -110,10 +202,10 @@ impl Pipeline {
         let (disposition, about) = (source.disposition, source.about.clone());
         let replaces = self.replaced(document, &source);
         let annotated = match disposition {
-            Disposition::Annotate => Some(self.annotate(source).await?),
+            Disposition::Annotate => Some(annotate_with(model, source).await?),
             Disposition::Keep | Disposition::Withdraw(_) => None,
         };
-        Ok(Reading { disposition, about, replaces, annotated, model })
+        Ok(Reading { disposition, about, replaces, annotated, model: version })
     }
 
     /// The reports of the same source that the document says it replaces.
@@ -126,6 +218,30 @@ impl Pipeline {
             .filter_map(|reference| reference::report_of_source(reference, &document.key.source, &self.base))
             .collect()
     }
+}
+
+/// Extracts the narrative and asks the model.
+async fn annotate_with(model: &LoadedModel, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
+    let started = Instant::now();
+    // Markup can take a while and must not hold up other requests.
+    let narrative =
+        tokio::task::spawn_blocking(|| extract::narrative(source)).await.map_err(|_| PipelineError::Extract)?;
+    telemetry::stage_took("extract", started.elapsed().as_secs_f64());
+    let started = Instant::now();
+    let annotation = model.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;
+    telemetry::stage_took("classify", started.elapsed().as_secs_f64());
+    Ok((narrative, annotation))
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }
 
 /// The document's state and label, for metrics.

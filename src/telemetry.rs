@@ -18,10 +18,18 @@ pub const HTTP_SECONDS: &str = "responsum_http_request_duration_seconds";
 pub const DOCUMENTS: &str = "responsum_documents_total";
 /// Seconds that one document took in the pipeline, by stage.
 pub const STAGE_SECONDS: &str = "responsum_stage_duration_seconds";
-/// Jobs, by state: waiting, leased, abandoned.
+/// Jobs that annotate new documents, by state: waiting, leased, abandoned.
 pub const JOBS: &str = "responsum_jobs";
 /// Jobs that failed, by what happens next: retry, abandoned.
 pub const JOB_FAILURES: &str = "responsum_job_failures_total";
+/// Background jobs, by kind (shadow, reannotate) and state.
+pub const BACKGROUND_JOBS: &str = "responsum_background_jobs";
+/// Documents that a model in shadow was given, by outcome: annotated, nothing, dropped, failed.
+pub const SHADOW_DOCUMENTS: &str = "responsum_shadow_documents_total";
+/// Documents that a re-annotation has done, by outcome: current, shadow, failed.
+pub const REANNOTATED_DOCUMENTS: &str = "responsum_reannotated_documents_total";
+/// Reloads of the settings, by outcome: switched, failed.
+pub const RELOADS: &str = "responsum_config_reloads_total";
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -54,8 +62,12 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
         describe_histogram!(HTTP_SECONDS, "Seconds from a request's arrival to its answer.");
         describe_counter!(DOCUMENTS, "Documents whose job ended, by state and label.");
         describe_histogram!(STAGE_SECONDS, "Seconds that one document took, by stage.");
-        describe_gauge!(JOBS, "Jobs by state.");
+        describe_gauge!(JOBS, "Jobs that annotate new documents, by state.");
         describe_counter!(JOB_FAILURES, "Jobs that failed, by what happens next.");
+        describe_gauge!(BACKGROUND_JOBS, "Jobs that nobody waits for, by kind and state.");
+        describe_counter!(SHADOW_DOCUMENTS, "Documents that a model in shadow was given, by outcome.");
+        describe_counter!(REANNOTATED_DOCUMENTS, "Documents that a re-annotation has done, by outcome.");
+        describe_counter!(RELOADS, "Reloads of the settings, by outcome.");
     }
     Ok(handle)
 }
@@ -80,6 +92,28 @@ pub fn stage_took(stage: &'static str, seconds: f64) {
 /// Counts a job that failed.
 pub fn job_failed(next: &'static str) {
     counter!(JOB_FAILURES, "next" => next).increment(1);
+}
+
+/// Counts a document that a model in shadow was given.
+pub fn shadow_document(outcome: &'static str) {
+    counter!(SHADOW_DOCUMENTS, "outcome" => outcome).increment(1);
+}
+
+/// Counts a document that a re-annotation has done.
+pub fn reannotated(outcome: &'static str) {
+    counter!(REANNOTATED_DOCUMENTS, "outcome" => outcome).increment(1);
+}
+
+/// Counts a reload of the settings.
+pub fn reloaded(outcome: &'static str) {
+    counter!(RELOADS, "outcome" => outcome).increment(1);
+}
+
+/// Sets the gauges of one kind of background jobs.
+pub fn background_queue(kind: &'static str, waiting: i64, leased: i64, abandoned: i64) {
+    for (state, jobs) in [("waiting", waiting), ("leased", leased), ("abandoned", abandoned)] {
+        gauge!(BACKGROUND_JOBS, "kind" => kind, "state" => state).set(jobs as f64);
+    }
 }
 
 /// Sets the queue's gauges.

@@ -10,8 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::config::WorkerConfig;
-use crate::domain::job::{LeasedJob, OnFailure};
-use crate::pipeline::{Pipeline, PipelineError};
+use crate::domain::job::{JobClass, LeasedJob, OnFailure};
+use crate::pipeline::{Pipeline, PipelineError, chain};
 use crate::store::{LEASE_SECONDS, Store, StoreError};
 use crate::telemetry;
 
@@ -28,38 +28,63 @@ pub async fn run(
     config: WorkerConfig,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let bell = Arc::new(Notify::new());
+    // A bell for each class: one that wakes whoever is next might wake a worker that may not take the job.
+    let bells = [JobClass::Fresh, JobClass::Background].map(|class| (class, Arc::new(Notify::new())));
     let mut tasks = JoinSet::new();
-    for _ in 0..config.concurrency {
-        tasks.spawn(work(store.clone(), Arc::clone(&pipeline), config.clone(), Arc::clone(&bell), stop.clone()));
+    for (class, bell) in &bells {
+        let workers = match class {
+            JobClass::Fresh => config.concurrency,
+            JobClass::Background => config.background_concurrency,
+        };
+        for _ in 0..workers {
+            let worker = Worker {
+                class: *class,
+                store: store.clone(),
+                pipeline: Arc::clone(&pipeline),
+                config: config.clone(),
+                bell: Arc::clone(bell),
+            };
+            tasks.spawn(worker.work(stop.clone()));
+        }
     }
-    tasks.spawn(listen(store, bell, stop));
+    tasks.spawn(listen(store, bells.map(|(_, bell)| bell), stop));
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }
     Ok(())
 }
 
-/// One worker: claims a job, does it, and waits for the bell when there is none.
-async fn work(store: Store, pipeline: Arc<Pipeline>, config: WorkerConfig, bell: Arc<Notify>, stop: CancellationToken) {
-    let poll = Duration::from_secs_f64(config.poll_seconds);
-    while !stop.is_cancelled() {
-        match store.claim_job().await {
-            Ok(Some(job)) => {
-                // There may be more than one: whoever is idle looks too.
-                bell.notify_one();
-                do_job(&store, &pipeline, config.attempts_max, job).await;
-            }
-            Ok(None) => {
-                tokio::select! {
-                    () = bell.notified() => {}
-                    () = sleep(poll) => {}
-                    () = stop.cancelled() => {}
+/// Does one job after the other, of one class.
+struct Worker {
+    class: JobClass,
+    store: Store,
+    pipeline: Arc<Pipeline>,
+    config: WorkerConfig,
+    bell: Arc<Notify>,
+}
+
+impl Worker {
+    /// Claims a job, does it, and waits for the bell when there is none.
+    async fn work(self, stop: CancellationToken) {
+        let poll = Duration::from_secs_f64(self.config.poll_seconds);
+        while !stop.is_cancelled() {
+            match self.store.claim_job(self.class).await {
+                Ok(Some(job)) => {
+                    // There may be more than one: whoever is idle looks too.
+                    self.bell.notify_one();
+                    do_job(&self.store, &self.pipeline, self.config.attempts_max, job).await;
                 }
-            }
-            Err(error) => {
-                error!(error = %error, cause = ?std::error::Error::source(&error), "a job could not be claimed");
-                sleep(STORE_FAILURE_PAUSE).await;
+                Ok(None) => {
+                    tokio::select! {
+                        () = self.bell.notified() => {}
+                        () = sleep(poll) => {}
+                        () = stop.cancelled() => {}
+                    }
+                }
+                Err(error) => {
+                    error!(error = %error, cause = ?std::error::Error::source(&error), "a job could not be claimed");
+                    sleep(STORE_FAILURE_PAUSE).await;
+                }
             }
         }
     }
@@ -85,11 +110,11 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
     let text = chain(&error);
     match error.on_failure() {
         OnFailure::Retry if job.attempt < attempts_max => {
-            warn!(job = job.id, attempt = job.attempt, error = %text, "a job failed and is tried again");
+            warn!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is tried again");
             settled(store.retry_job(&job, &text).await, "retry");
         }
         OnFailure::Retry | OnFailure::Fail => {
-            error!(job = job.id, attempt = job.attempt, error = %text, "a job failed and is given up");
+            error!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is given up");
             settled(pipeline.abandon(&job, &text).await, "abandoned");
         }
     }
@@ -119,8 +144,8 @@ fn settled(result: Result<(), StoreError>, next: &'static str) {
     }
 }
 
-/// Rings the bell when the database says that jobs were queued.
-async fn listen(store: Store, bell: Arc<Notify>, stop: CancellationToken) {
+/// Rings the bells when the database says that jobs were queued.
+async fn listen(store: Store, bells: [Arc<Notify>; 2], stop: CancellationToken) {
     while !stop.is_cancelled() {
         let mut heard = match store.listen().await {
             Ok(heard) => heard,
@@ -134,7 +159,7 @@ async fn listen(store: Store, bell: Arc<Notify>, stop: CancellationToken) {
             tokio::select! {
                 () = stop.cancelled() => return,
                 rung = heard.ring() => match rung {
-                    Ok(()) => bell.notify_one(),
+                    Ok(()) => bells.iter().for_each(|bell| bell.notify_one()),
                     Err(_) => break,
                 }
             }
@@ -150,19 +175,11 @@ pub async fn gauge(store: Store, stop: CancellationToken) {
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        if let Ok(depth) = store.queue_depth().await {
-            telemetry::queue(depth.waiting, depth.leased, depth.abandoned);
+        for (kind, depth) in store.queue_depths().await.unwrap_or_default() {
+            match kind {
+                "annotate" => telemetry::queue(depth.waiting, depth.leased, depth.abandoned),
+                _ => telemetry::background_queue(kind, depth.waiting, depth.leased, depth.abandoned),
+            }
         }
     }
-}
-
-/// An error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }

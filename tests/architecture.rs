@@ -48,10 +48,11 @@ fn a_module_names_only_those_that_the_map_allows() {
         ("classify", &[][..]),
         ("store", &[][..]),
         ("receive", &["fhir", "store"][..]),
-        ("pipeline", &["classify", "extract", "fhir", "store", "telemetry"][..]),
+        ("registry", &["classify", "config", "telemetry"][..]),
+        ("pipeline", &["classify", "extract", "fhir", "registry", "store", "telemetry"][..]),
         ("worker", &["config", "pipeline", "store", "telemetry"][..]),
         // `$annotate` answers with what the pipeline says; its errors are told here.
-        ("web", &["classify", "config", "fhir", "pipeline", "receive", "store", "telemetry"][..]),
+        ("web", &["classify", "config", "fhir", "pipeline", "receive", "registry", "store", "telemetry"][..]),
         ("command", &["classify", "extract", "fhir"][..]),
         ("config", &[][..]),
         ("telemetry", &[][..]),

@@ -148,6 +148,7 @@ fn model() -> DeviceDraft {
         model_version: "0.1.0".to_owned(),
         model_sha256: SHA256.to_owned(),
         software_version: "0.1.0".to_owned(),
+        card: Some("Reads one window of a clinical report. Model card: GET /models/default/card.".to_owned()),
     }
 }
 

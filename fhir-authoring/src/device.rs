@@ -26,6 +26,9 @@ pub fn device(draft: &DeviceDraft) -> Result<String, AuthoringError> {
         "All kinds of Artificial Intelligence",
     )?])?;
     kind.text = Some("Text classifier for response to treatment".to_owned());
+    let note = |text: &str| built("Annotation", Annotation::builder().text(text.to_owned()).build()).map(Some);
+    let notes = [SAFETY].into_iter().chain(draft.card.as_deref().filter(|card| !card.trim().is_empty())).map(note);
+    let notes = notes.collect::<Result<Vec<_>, _>>()?;
     let builder = Device::builder()
         .id(draft.id.clone())
         .meta(meta(MetaParts {
@@ -43,7 +46,7 @@ pub fn device(draft: &DeviceDraft) -> Result<String, AuthoringError> {
             Some(version("model", "Model", &draft.model_version)?),
             Some(version("software", "Responsum", &draft.software_version)?),
         ])
-        .note(vec![Some(built("Annotation", Annotation::builder().text(SAFETY.to_owned()).build())?)]);
+        .note(notes);
     let device = built("Device", builder.build())?;
     written("Device", serde_json::to_string(&device))
 }
@@ -69,8 +72,11 @@ mod tests {
             model_version: "0.1.0".to_owned(),
             model_sha256: "ab".repeat(32),
             software_version: "0.2.0".to_owned(),
+            card: None,
         };
-        let device: Value = serde_json::from_str(&device(&draft).expect("a Device")).expect("JSON");
+        let written =
+            |draft: &DeviceDraft| -> Value { serde_json::from_str(&device(draft).expect("a Device")).expect("JSON") };
+        let device = written(&draft);
         assert_eq!(device["resourceType"], "Device");
         assert_eq!(device["identifier"], json!([{"system": terms::SYSTEM_MODEL_SHA256, "value": "ab".repeat(32)}]));
         assert_eq!(device["deviceName"], json!([{"name": "responsum-minilm-response", "type": "model-name"}]));
@@ -78,6 +84,10 @@ mod tests {
         assert_eq!(device["version"][0]["type"]["coding"][0]["code"], "model");
         assert_eq!(device["version"][1]["value"], "0.2.0");
         assert_eq!(device["type"]["coding"][0]["code"], "Artificial-Intelligence");
-        assert_eq!(device["note"][0]["text"], SAFETY);
+        assert_eq!(device["note"], json!([{"text": SAFETY}]));
+        let with_card = written(&DeviceDraft { card: Some("Reads reports.".to_owned()), ..draft.clone() });
+        assert_eq!(with_card["note"], json!([{"text": SAFETY}, {"text": "Reads reports."}]));
+        let blank = written(&DeviceDraft { card: Some(" ".to_owned()), ..draft });
+        assert_eq!(blank["note"], device["note"], "no element is empty");
     }
 }

@@ -140,6 +140,11 @@ impl Classifier {
         self.session.stopped().await;
     }
 
+    /// Whether the model's thread has ended.
+    pub fn is_stopped(&self) -> bool {
+        self.session.is_stopped()
+    }
+
     /// Annotates a report.
     pub async fn annotate(&self, narrative: &Narrative) -> Result<Annotation, ClassifyError> {
         match self.prepare(narrative, Unit::Document)? {
@@ -212,8 +217,7 @@ impl Classifier {
     }
 
     fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Windows, ClassifyError> {
-        let limits =
-            WindowLimits { max_tokens: self.model.max_tokens, context_tokens: self.model.context_tokens };
+        let limits = WindowLimits { max_tokens: self.model.max_tokens, context_tokens: self.model.context_tokens };
         let tokenizer = &self.model.tokenizer;
         let windows = match unit {
             Unit::Document => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {

@@ -5,14 +5,47 @@ use uuid::Uuid;
 use super::document::DocumentId;
 
 /// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum JobKind {
     /// Read a document, annotate it, and bring its report's Observation in line.
     Annotate(DocumentId),
+    /// Annotate a document with a model that looks on, and tell nobody.
+    Shadow {
+        /// Which document.
+        document: DocumentId,
+        /// The model, as the settings name it.
+        model: String,
+    },
+    /// Annotate the next document of a re-annotation. The job stays until the last one is done.
+    Reannotate(ReannotationId),
 }
 
+impl JobKind {
+    /// The code used in SQL and metrics.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Annotate(_) => "annotate",
+            Self::Shadow { .. } => "shadow",
+            Self::Reannotate(_) => "reannotate",
+        }
+    }
+}
+
+/// Who waits for a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum JobClass {
+    /// Someone sent a document: it goes before everything else.
+    Fresh,
+    /// Nobody waits: it is done when no fresh job is due.
+    Background,
+}
+
+/// The identity of one re-annotation of stored documents.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReannotationId(pub Uuid);
+
 /// A job that this process holds until its lease ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeasedJob {
     /// Its identity.
     pub id: i64,

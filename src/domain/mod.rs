@@ -3,6 +3,7 @@
 //! A value of these types cannot be invalid: constructors are the only way in, and later stages never check again.
 //! Types that bear a patient's text have a hand-written `Debug` that does not print it.
 
+pub mod agreement;
 pub mod annotation;
 pub mod document;
 pub mod job;

@@ -6,7 +6,6 @@ use responsum_fhir_authoring::{
     EvidenceDraft, IdentifierDraft, ObservationDraft, ObservationStatus, ProvenanceDraft, ReasonDraft, ReferenceDraft,
     Withdrawal,
 };
-use time::OffsetDateTime;
 
 use super::reference::BaseUrl;
 use crate::domain::annotation::ModelVersion;
@@ -91,12 +90,13 @@ pub fn provenance(answer: &Answer, base: &BaseUrl) -> Result<String, AuthoringEr
     })
 }
 
-/// The Device of a model version.
-pub fn device(model: &ModelVersion, last_updated: Option<OffsetDateTime>) -> Result<String, AuthoringError> {
+/// The Device of a model version. `card` says what the model is good for, in short, and where to read more.
+pub fn device(model: &ModelVersion, card: Option<String>) -> Result<String, AuthoringError> {
     authoring::device(&DeviceDraft {
         id: device_id(model),
         version_id: None,
-        last_updated,
+        last_updated: None,
+        card,
         model_name: model.id.clone(),
         model_version: model.version.clone(),
         model_sha256: model.sha256.hex(),

@@ -4,10 +4,11 @@ use sqlx::{PgConnection, Row};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::models::{model_version, model_version_id};
 use super::rows::{EvidenceColumn, about_json, evidence, known};
 use super::{Store, StoreError, jobs, observations, while_doing};
 use crate::digest::sha256;
-use crate::domain::annotation::{Annotation, ModelVersion, NoAnswer};
+use crate::domain::annotation::{Annotation, Evidence, ModelVersion, NoAnswer};
 use crate::domain::document::{About, Disposition, Document, ReportKey, WithdrawReason};
 use crate::domain::job::LeasedJob;
 use crate::domain::label::{Category, Label, Score};
@@ -73,25 +74,22 @@ pub struct CurrentAnnotation {
 impl Store {
     /// Ends the job with its results, all in one transaction: the annotation, the narrative, and every Observation
     /// that they change. Fails with [`StoreError::LeaseLost`], and writes nothing, if the job is no longer ours.
+    ///
+    /// If the document was annotated, a job is queued for each of the `shadows`, which are models by name.
     pub async fn settle(
         &self,
         job: &LeasedJob,
         document: &Document,
-        reading: Reading,
+        reading: &Reading,
+        shadows: &[String],
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
         let doing = while_doing("settling a document");
         let mut tx = self.pool.begin().await.map_err(&doing)?;
         jobs::settle(&mut tx, job).await?;
-        let report_id = report_id(&mut tx, &document.key).await?;
-        let others = replaced_reports(&mut tx, report_id, &reading.replaces).await?;
-        let newest = lock_reports(&mut tx, report_id, &others).await? == document.version;
-        write_outcome(&mut tx, document, &reading, now).await?;
-        if newest {
-            write_replacements(&mut tx, report_id, &reading).await?;
-            for report in std::iter::once(report_id).chain(others) {
-                observations::reconcile_report(&mut tx, report, now).await?;
-            }
+        write_reading(&mut tx, document, reading, now).await?;
+        if reading.annotated.is_some() {
+            jobs::enqueue_shadows(&mut tx, document.id, shadows).await?;
         }
         tx.commit().await.map_err(&doing)
     }
@@ -147,9 +145,29 @@ fn current_annotation(row: &sqlx::postgres::PgRow) -> Result<CurrentAnnotation, 
         needs_review: row.get("needs_review"),
         coverage: known("coverage", serde_json::from_str(coverage).ok())?,
         narrative: row.get("narrative_id"),
-        model: observations::model_version(row)?,
+        model: model_version(row)?,
         created_at: row.get("created_at"),
     })
+}
+
+/// Writes what reading a document gave, and brings every Observation in line that it changes.
+pub(super) async fn write_reading(
+    tx: &mut PgConnection,
+    document: &Document,
+    reading: &Reading,
+    now: OffsetDateTime,
+) -> Result<(), StoreError> {
+    let report_id = report_id(tx, &document.key).await?;
+    let others = replaced_reports(tx, report_id, &reading.replaces).await?;
+    let newest = lock_reports(tx, report_id, &others).await? == document.version;
+    write_outcome(tx, document, reading, now).await?;
+    if newest {
+        write_replacements(tx, report_id, reading).await?;
+        for report in std::iter::once(report_id).chain(others) {
+            observations::reconcile_report(tx, report, now).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn report_id(tx: &mut PgConnection, key: &ReportKey) -> Result<i64, StoreError> {
@@ -258,7 +276,7 @@ async fn write_outcome(
 }
 
 /// A second run of the same document finds the narrative that its first run made, if it drew the same text.
-async fn write_narrative(
+pub(super) async fn write_narrative(
     tx: &mut PgConnection,
     document: &Document,
     narrative: &Narrative,
@@ -290,15 +308,6 @@ async fn write_annotation(
     now: OffsetDateTime,
 ) -> Result<i64, StoreError> {
     let doing = while_doing("storing an annotation");
-    let evidence: Vec<_> = annotation
-        .evidence
-        .iter()
-        .map(|e| {
-            let (offset, length) = narrative.code_points(e.span);
-            EvidenceColumn { start: e.span.start(), end: e.span.end(), offset, length, score: e.score.get() }
-        })
-        .collect();
-    let scores = annotation.scores.map(|scores| Label::ALL.map(|label| scores.of(label).get()).to_vec());
     let annotation_id: i64 = sqlx::query_scalar(
         "WITH written AS (
              INSERT INTO annotations (document_id, model_version_id, label, category, scores, cancer, evidence,
@@ -312,9 +321,9 @@ async fn write_annotation(
     .bind(model_version_id(tx, model, now).await?)
     .bind(annotation.label.code())
     .bind(annotation.category.code())
-    .bind(scores)
+    .bind(scores_column(annotation))
     .bind(annotation.cancer.map(Score::get))
-    .bind(json(&evidence))
+    .bind(evidence_json(narrative, annotation))
     .bind(annotation.no_answer.map(NoAnswer::code))
     .bind(annotation.needs_review)
     .bind(i32::try_from(annotation.windows).unwrap_or(i32::MAX))
@@ -330,23 +339,19 @@ async fn write_annotation(
     Ok(annotation_id)
 }
 
-async fn model_version_id(tx: &mut PgConnection, model: &ModelVersion, now: OffsetDateTime) -> Result<i64, StoreError> {
-    let doing = while_doing("storing a model version");
-    let find = "SELECT model_version_id FROM model_versions WHERE sha256 = $1";
-    let found: Option<i64> =
-        sqlx::query_scalar(find).bind(&model.sha256.0[..]).fetch_optional(&mut *tx).await.map_err(&doing)?;
-    if let Some(id) = found {
-        return Ok(id);
-    }
-    sqlx::query("INSERT INTO model_versions (model_id, version, sha256, first_seen_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING")
-        .bind(&model.id)
-        .bind(&model.version)
-        .bind(&model.sha256.0[..])
-        .bind(now)
-        .execute(&mut *tx)
-        .await
-        .map_err(&doing)?;
-    sqlx::query_scalar(find).bind(&model.sha256.0[..]).fetch_one(tx).await.map_err(&doing)
+/// The columns `scores` of [`Label::ALL`].
+pub(super) fn scores_column(annotation: &Annotation) -> Option<Vec<f32>> {
+    annotation.scores.map(|scores| Label::ALL.map(|label| scores.of(label).get()).to_vec())
+}
+
+/// The column `evidence`.
+pub(super) fn evidence_json(narrative: &Narrative, annotation: &Annotation) -> String {
+    let column = |evidence: &Evidence| {
+        let (offset, length) = narrative.code_points(evidence.span);
+        let (start, end) = (evidence.span.start(), evidence.span.end());
+        EvidenceColumn { start, end, offset, length, score: evidence.score.get() }
+    };
+    json(&annotation.evidence.iter().map(column).collect::<Vec<_>>())
 }
 
 fn json(value: &impl serde::Serialize) -> String {

@@ -2,13 +2,17 @@
 //!
 //! Each public operation is one transaction. None is open while the model runs or a remote server is called.
 
+mod agreement;
 mod annotations;
 pub mod embedded;
 mod intake;
 mod jobs;
+mod models;
 mod observations;
+mod reannotations;
 mod reports;
 mod rows;
+mod shadow;
 
 use std::time::Duration;
 
@@ -16,10 +20,12 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
+pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
 pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
+pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
 
 use crate::domain::job::OnFailure;

@@ -4,10 +4,10 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use time::OffsetDateTime;
 
-use super::rows::{about, digest, evidence, known, report_key};
+use super::models::model_version;
+use super::rows::{about, evidence, known, report_key};
 use super::{Store, StoreError, while_doing};
 use crate::digest::sha256;
-use crate::domain::annotation::ModelVersion;
 use crate::domain::document::{Disposition, LogicalId, ResourceType, SourceName, WithdrawReason};
 use crate::domain::label::{Category, Label, Score};
 use crate::domain::observation::{
@@ -139,19 +139,6 @@ impl Store {
         let next = last.map(|last| PageCursor { last_updated: last.recorded_at, id: last.observation_id.clone() });
         Ok(ObservationPage { answers, total, next })
     }
-
-    /// The model whose SHA-256 begins with these hexadecimal digits.
-    pub async fn model(&self, sha256_prefix: &str) -> Result<Option<ModelVersion>, StoreError> {
-        let row = sqlx::query(
-            "SELECT model_id, version AS model_version, sha256 FROM model_versions
-             WHERE starts_with(encode(sha256, 'hex'), $1)",
-        )
-        .bind(sha256_prefix)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(while_doing("reading a model version"))?;
-        row.as_ref().map(model_version).transpose()
-    }
 }
 
 fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &ObservationFilter) {
@@ -223,11 +210,6 @@ fn answer(row: &PgRow) -> Result<Answer, StoreError> {
     })
 }
 
-/// The model that a row joins.
-pub(super) fn model_version(row: &PgRow) -> Result<ModelVersion, StoreError> {
-    Ok(ModelVersion { id: row.get("model_id"), version: row.get("model_version"), sha256: digest(row.get("sha256"))? })
-}
-
 fn standing(status: &str) -> Option<Standing> {
     match status {
         "preliminary" => Some(Standing::Preliminary),
@@ -245,7 +227,9 @@ pub(super) async fn reconcile_report(
 ) -> Result<(), StoreError> {
     let row = sqlx::query(
         "SELECT d.state, d.state_reason, d.annotation_id, d.subject, a.label, a.cancer, o.status,
-                v.annotation_id AS standing_annotation_id, r.source, r.resource_type, r.logical_id,
+                v.annotation_id AS standing_annotation_id,
+                (a.label, a.category) IS DISTINCT FROM (s.label, s.category) AS says_otherwise,
+                r.source, r.resource_type, r.logical_id,
                 EXISTS (SELECT 1 FROM replacements p WHERE p.source = r.source
                         AND p.resource_type = r.resource_type AND p.logical_id = r.logical_id
                         AND p.replacing_report_id <> r.report_id) AS replaced
@@ -253,6 +237,7 @@ pub(super) async fn reconcile_report(
          LEFT JOIN annotations a ON a.annotation_id = d.annotation_id
          LEFT JOIN observations o ON o.report_id = r.report_id
          LEFT JOIN observation_versions v ON v.observation_id = o.observation_id AND v.version = o.version
+         LEFT JOIN annotations s ON s.annotation_id = v.annotation_id
          WHERE r.report_id = $1",
     )
     .bind(report_id)
@@ -268,7 +253,7 @@ pub(super) async fn reconcile_report(
     let (status, reason, annotation) = match reconcile(claim(&row)?, row.get("replaced"), standing) {
         Change::Leave => return Ok(()),
         Change::OpenReview => {
-            if let Some(annotation) = newest.filter(|_| newest != standing_for) {
+            if let Some(annotation) = newest.filter(|_| row.get("says_otherwise")) {
                 open_review(tx, annotation, "differs-from-final", now).await?;
             }
             return Ok(());

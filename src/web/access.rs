@@ -26,7 +26,7 @@ pub enum Scope {
     Write,
     /// Confirm and refute answers.
     Confirm,
-    /// See metrics.
+    /// See metrics, switch models, annotate what is stored again.
     Admin,
 }
 
@@ -136,6 +136,8 @@ fn required_scope(method: &Method, path: &str) -> Option<Scope> {
         || path.ends_with("/_search")
     {
         Some(Scope::Read)
+    } else if path.starts_with("/models") {
+        Some(Scope::Admin)
     } else {
         Some(Scope::Write)
     }
@@ -209,6 +211,10 @@ mod tests {
             (Method::POST, "/fhir/DiagnosticReport", "Bearer secret-b", None),
             (Method::POST, "/fhir/DiagnosticReport/$annotate", "Bearer secret-a", None),
             (Method::GET, "/metrics", "Bearer secret-a", Some("scope admin")),
+            (Method::GET, "/models/a/agreement/b", "Bearer secret-a", None),
+            (Method::POST, "/models/$reload", "Bearer secret-b", Some("scope admin")),
+            (Method::POST, "/models/a/$reannotate", "Bearer secret-b", Some("scope admin")),
+            (Method::DELETE, "/models/a", "Bearer secret-b", Some("scope admin")),
             (Method::GET, "/health/live", "", None),
         ] {
             let result = access.allow(&method, path, &headers(&[(AUTHORIZATION, token)]));

@@ -5,6 +5,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::web::Payload;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
 
 use super::error::ApiError;
 
@@ -34,6 +35,22 @@ pub async fn fhir_json(request: &HttpRequest, payload: Payload, bytes_max: usize
         }
     }
     if read > bytes_max { Err(ApiError::BodyTooLong(bytes_max)) } else { Ok(body.freeze()) }
+}
+
+/// Largest body that asks for an operation: a few words.
+const OPTIONS_BYTES_MAX: usize = 64 * 1024;
+
+/// The body of an operation that is no FHIR: a JSON object, or nothing. Its Content-Type is asked for in any case.
+pub async fn options<T: Default + DeserializeOwned>(request: &HttpRequest, payload: Payload) -> Result<T, ApiError> {
+    let body = fhir_json(request, payload, OPTIONS_BYTES_MAX).await.map_err(|error| match error {
+        ApiError::MediaType => ApiError::OptionsMediaType,
+        ApiError::BodyTooLong(_) => ApiError::Options,
+        other => other,
+    })?;
+    if body.trim_ascii().is_empty() {
+        return Ok(T::default());
+    }
+    serde_json::from_slice(&body).map_err(|_| ApiError::Options)
 }
 
 fn is_json(request: &HttpRequest) -> bool {

@@ -14,6 +14,7 @@ use crate::fhir::json::JsonError;
 use crate::fhir::report::ReadError;
 use crate::pipeline::PipelineError;
 use crate::receive::ReceiveError;
+use crate::registry::SwitchError;
 use crate::store::StoreError;
 
 /// Seconds after which a client may try again when we are overloaded.
@@ -105,6 +106,27 @@ pub enum ApiError {
     /// A search parameter's value is not one.
     #[error("the value of {0} is not understood")]
     SearchValue(&'static str),
+    /// No model of this name, or with this id.
+    #[error("there is no such model; GET /models lists those that are loaded")]
+    ModelUnknown,
+    /// Several models have this id.
+    #[error("several models have this id: add @ and the version, or @ and the first digits of the sha256")]
+    ModelAmbiguous,
+    /// A model comes without a card.
+    #[error("the model has no card: there is no README.md beside its files")]
+    NoCard,
+    /// The body of an operation is not what it takes.
+    #[error("the body is not a JSON object of the members that this operation takes; docs/api.md lists them")]
+    Options,
+    /// The body of an operation is not JSON by its Content-Type. Asked for without a body too: a form cannot send it.
+    #[error("send JSON, with Content-Type application/json, also without a body")]
+    OptionsMediaType,
+    /// The model is annotating what is stored already.
+    #[error("this model is annotating what is stored already; GET /models/reannotations tells how far it is")]
+    Reannotating,
+    /// The settings could not be reloaded. Each fault is an issue of its own; only administrators see them.
+    #[error("the settings were not reloaded; all stays as it was")]
+    Switch(#[from] SwitchError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -124,7 +146,7 @@ impl ApiError {
             Self::BodyBroken | Self::Json(_) | Self::Bundle(BundleError::Json(_)) => {
                 (StatusCode::BAD_REQUEST, IssueCode::Structure)
             }
-            Self::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
+            Self::MediaType | Self::OptionsMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported),
             Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
             Self::Receive(
@@ -137,6 +159,7 @@ impl ApiError {
             | Self::EntryUrl
             | Self::SameResourceTwice
             | Self::IfMatch
+            | Self::Options
             | Self::SearchForm
             | Self::SearchValue(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
             Self::Bundle(BundleError::OtherType)
@@ -148,7 +171,12 @@ impl ApiError {
             Self::Transaction { error, .. } => error.kind(),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported),
             Self::ResourceType => (StatusCode::NOT_FOUND, IssueCode::NotSupported),
-            Self::NotFound => (StatusCode::NOT_FOUND, IssueCode::NotFound),
+            Self::NotFound | Self::ModelUnknown | Self::NoCard => (StatusCode::NOT_FOUND, IssueCode::NotFound),
+            Self::ModelAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
+            Self::Reannotating => (StatusCode::CONFLICT, IssueCode::Conflict),
+            Self::Switch(SwitchError::Settings(_) | SwitchError::Load(_)) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Invalid)
+            }
             Self::Gone => (StatusCode::GONE, IssueCode::Deleted),
             Self::NoToken => (StatusCode::UNAUTHORIZED, IssueCode::Login),
             Self::Scope(_) | Self::ForeignHost => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
@@ -156,7 +184,9 @@ impl ApiError {
             Self::Ambiguous => (StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches),
             Self::Store(error) => store_kind(error),
             Self::Pipeline(error) => pipeline_kind(error),
-            Self::Author(_) => (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception),
+            Self::Author(_) | Self::Switch(SwitchError::Task) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception)
+            }
         }
     }
 
@@ -173,6 +203,17 @@ impl ApiError {
             _ => Vec::new(),
         };
         IssueDraft { severity: IssueSeverity::Error, code, diagnostics: Some(diagnostics), expression }
+    }
+
+    /// All issues of the OperationOutcome: one, but for settings with several faults.
+    fn issues(&self) -> Vec<IssueDraft> {
+        match self {
+            Self::Switch(error @ (SwitchError::Settings(_) | SwitchError::Load(_))) => {
+                let fault = |fault| IssueDraft { diagnostics: Some(fault), ..self.issue() };
+                error.faults().into_iter().map(fault).collect()
+            }
+            _ => vec![self.issue()],
+        }
     }
 
     /// Writes what failed inside to the log, once, where it is answered.
@@ -200,7 +241,7 @@ fn pipeline_kind(error: &PipelineError) -> (StatusCode, IssueCode) {
         PipelineError::Read(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
         PipelineError::Classify(ClassifyError::QueueFull) => (StatusCode::SERVICE_UNAVAILABLE, IssueCode::Throttled),
         PipelineError::Store(error) => store_kind(error),
-        PipelineError::Classify(_) | PipelineError::Extract => {
+        PipelineError::Classify(_) | PipelineError::Extract | PipelineError::ModelAway => {
             (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception)
         }
     }
@@ -219,6 +260,6 @@ impl ResponseError for ApiError {
             StatusCode::SERVICE_UNAVAILABLE => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
             _ => &mut response,
         };
-        response.content_type(FHIR_JSON).body(operation_outcome(&[self.issue()]))
+        response.content_type(FHIR_JSON).body(operation_outcome(&self.issues()))
     }
 }

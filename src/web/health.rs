@@ -5,16 +5,17 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::Api;
 use super::error::ApiError;
-use crate::domain::document::ResourceType;
+use crate::domain::document::{ResourceType, SourceName};
 
 /// `GET /health/live`: the process answers.
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().json(serde_json::json!({"status": "live"}))
 }
 
-/// `GET /health/ready`: the database answers and the model is loaded.
+/// `GET /health/ready`: the database answers and the models are loaded.
 pub async fn ready(api: Data<Api>) -> HttpResponse {
-    let model = api.pipeline.model();
+    let lineup = api.registry.lineup();
+    let model = lineup.active(&SourceName::local()).version();
     match api.store.ping().await {
         Ok(()) => HttpResponse::Ok().json(serde_json::json!({
             "status": "ready",

@@ -6,7 +6,9 @@ mod bundles;
 mod error;
 mod health;
 mod metadata;
+mod models;
 mod observations;
+mod reannotations;
 mod reports;
 mod response;
 mod search;
@@ -29,6 +31,7 @@ use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
+use crate::registry::{Registry, Switch};
 use crate::store::Store;
 use crate::telemetry;
 
@@ -41,6 +44,10 @@ pub struct Api {
     pub store: Store,
     /// For `$annotate`, which stores nothing.
     pub pipeline: Arc<Pipeline>,
+    /// The models that are loaded.
+    pub registry: Arc<Registry>,
+    /// Reads the settings again.
+    pub switch: Arc<Switch>,
     /// Our own address.
     pub base: BaseUrl,
     /// The time.
@@ -80,6 +87,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/health/live").route(read().to(health::live)))
         .service(at("/health/ready").route(read().to(health::ready)))
         .service(at("/metrics").route(read().to(health::metrics)))
+        .configure(model_routes)
         .service(at("/fhir").route(web::post().to(bundles::receive)))
         .service(at("/fhir/").route(web::post().to(bundles::receive)))
         .service(at("/fhir/metadata").route(read().to(metadata::read)))
@@ -108,6 +116,22 @@ fn routes(config: &mut ServiceConfig) {
             at("/fhir/{type}/{id}/_history/{version}/$annotation").route(read().to(reports::annotation_of_version)),
         )
         .default_service(web::to(health::nowhere));
+}
+
+/// The models: what they are, how far they agree, and what an administrator does with them.
+fn model_routes(config: &mut ServiceConfig) {
+    let at = |path: &str| web::resource(path).default_service(web::to(health::other_method));
+    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    config
+        .service(at("/models").route(read().to(models::list)))
+        .service(at("/models/$reload").route(web::post().to(models::reload)))
+        .service(at("/models/reannotations").route(read().to(reannotations::list)))
+        .service(at("/models/reannotations/{id}").route(read().to(reannotations::read)))
+        .service(at("/models/reannotations/{id}/$cancel").route(web::post().to(reannotations::cancel)))
+        .service(at("/models/{name}").route(read().to(models::read)))
+        .service(at("/models/{name}/card").route(read().to(models::card)))
+        .service(at("/models/{name}/$reannotate").route(web::post().to(reannotations::begin)))
+        .service(at("/models/{a}/agreement/{b}").route(read().to(models::agreement)));
 }
 
 /// Counts and times every request, by its route's pattern: paths and queries may identify patients.

@@ -145,16 +145,15 @@ pub async fn search_provenance(
     Ok(BundleView::new("searchset", entries).total(total).respond())
 }
 
-/// `GET /fhir/Device/{id}`: a model that has answered, or the one that answers now.
+/// `GET /fhir/Device/{id}`: a model that has answered, or one that is loaded.
 pub async fn read_device(api: Data<Api>, path: Path<String>) -> Result<HttpResponse, ApiError> {
     let prefix = path.strip_prefix("model-").filter(|prefix| prefix.len() == 40).ok_or(ApiError::NotFound)?;
-    let current = api.pipeline.model();
-    let model = if author::device_id(current) == *path {
-        current.clone()
-    } else {
-        api.store.model(prefix).await?.ok_or(ApiError::NotFound)?
+    let lineup = api.registry.lineup();
+    let device = match lineup.models().find(|model| author::device_id(model.version()) == *path) {
+        Some(loaded) => super::models::device(loaded)?,
+        None => author::device(&api.store.model(prefix).await?.ok_or(ApiError::NotFound)?, None)?,
     };
-    Ok(resource(HttpResponse::Ok(), author::device(&model, None)?))
+    Ok(resource(HttpResponse::Ok(), device))
 }
 
 /// `GET /fhir/Binary/{id}`: a narrative. As a FHIR Binary if the client asks for FHIR, else as its text.

@@ -15,10 +15,10 @@ use crate::digest::sha256;
 use crate::domain::annotation::Annotation;
 use crate::domain::document::{Disposition, Document, LogicalId, ReportKey, ResourceType, SourceDocument, SourceName};
 use crate::domain::label::{Label, Score};
-use crate::domain::narrative::Narrative;
 use crate::domain::observation::{Answer, CodePoints, Standing, is_about_cancer, observation_id};
 use crate::fhir::splice::{ServerMeta, served};
 use crate::fhir::{author, report};
+use crate::pipeline::Annotated;
 use crate::receive::{self, ReceiveError};
 use crate::store::{Condition, Precondition, Receipt, ReportVersion, StoredAnnotation, StoredNarrative};
 use crate::view::CoverageView;
@@ -142,9 +142,9 @@ pub async fn annotate(
     let mut entries = Vec::new();
     if source.disposition == Disposition::Annotate {
         let unstored = source.clone();
-        let (narrative, annotation) = api.pipeline.annotate(source).await?;
-        entries.extend(unstored_answer(&api, &unstored, &narrative, &annotation)?);
-        entries.push(said(&annotation));
+        let annotated = api.pipeline.annotate(source).await?;
+        entries.extend(unstored_answer(&api, &unstored, &annotated)?);
+        entries.push(said(&annotated.annotation));
     } else {
         entries.push(entry(information("the report's status asks for no answer: nothing was annotated")));
     }
@@ -160,12 +160,8 @@ fn entry(json: String) -> EntryView {
 }
 
 /// Observation, Device and narrative of an answer that is not stored; nothing if none is stated.
-fn unstored_answer(
-    api: &Api,
-    source: &SourceDocument,
-    narrative: &Narrative,
-    annotation: &Annotation,
-) -> Result<Vec<EntryView>, ApiError> {
+fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) -> Result<Vec<EntryView>, ApiError> {
+    let Annotated { narrative, annotation, model } = annotated;
     let (Some(confidence), false) = (annotation.confidence(), annotation.label == Label::NotStated) else {
         return Ok(Vec::new());
     };
@@ -193,7 +189,7 @@ fn unstored_answer(
             .map(|evidence| narrative.code_points(evidence.span))
             .map(|(offset, length)| CodePoints { offset, length })
             .collect(),
-        model: api.pipeline.model().clone(),
+        model: model.version().clone(),
     };
     let at = |relative: String, json: String| EntryView {
         full_url: Some(api.base.join(&relative)),
@@ -203,7 +199,7 @@ fn unstored_answer(
     let text = StoredNarrative { id: answer.narrative, text: narrative.text().to_owned(), created_at: now };
     Ok(vec![
         at(format!("Observation/{}", answer.observation_id), author::observation(&answer, &api.base)?.json),
-        at(format!("Device/{}", author::device_id(&answer.model)), author::device(&answer.model, None)?),
+        at(format!("Device/{}", author::device_id(&answer.model)), super::models::device(model)?),
         at(format!("Binary/{}", answer.narrative), super::observations::binary(&text)),
     ])
 }

@@ -181,7 +181,7 @@ fn time_bounds(value: &str) -> Result<Vec<TimeBound>, ApiError> {
 }
 
 /// First moment, and first moment after, of a year, month, day or instant; in UTC where no zone is given.
-fn period(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
+pub fn period(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
     let midnight = |date: Date| date.with_time(time!(0:00)).assume_utc();
     let day = |text: &str| Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
     match text.len() {

@@ -3,9 +3,6 @@
 mod examples;
 mod table;
 
-use std::fs::Permissions;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -14,6 +11,7 @@ use serde_json::Value;
 
 use self::examples::Example;
 use self::table::Row;
+use crate::data_dir::DataDir;
 use crate::http::{self, get, post};
 use crate::service::{self, Service};
 use crate::setup;
@@ -61,10 +59,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let program = service::build()?;
     println!("Built in {}", seconds(build.elapsed()));
     step("Service");
-    let data_dir = DataDir::make()?;
+    let data_dir = DataDir::make("demo")?;
     let begun = Instant::now();
     let port = options.port.map_or_else(service::free_port, Ok)?;
-    let service = Service::start(&program, &data_dir.path, port)?;
+    let service = Service::start(&program, &data_dir.path, port, None)?;
     println!("Ready after {} at {} (data in {})", seconds(begun.elapsed()), service.url, data_dir.path.display());
     let outcome = show(&service);
     if outcome.is_err() {
@@ -225,38 +223,4 @@ fn judge(answered: &[Answered]) -> Result<()> {
 
 fn step(what: &str) {
     println!("\n── {what}");
-}
-
-/// A folder of the demo's own among the temporary files: reachable for the account that runs Postgres, also when the
-/// repository is in root's home. Removed when dropped.
-struct DataDir {
-    path: PathBuf,
-    kept: bool,
-}
-
-impl DataDir {
-    fn make() -> Result<Self> {
-        let path = std::env::temp_dir().join(format!("responsum-demo-{}", std::process::id()));
-        // Open to pass whatever the umask says; what is inside is closed on its own.
-        let open = Permissions::from_mode(0o755);
-        let made = std::fs::create_dir(&path).and_then(|()| std::fs::set_permissions(&path, open));
-        made.with_context(|| format!("create {}", path.display()))?;
-        Ok(Self { path, kept: false })
-    }
-
-    fn keep(mut self) -> PathBuf {
-        self.kept = true;
-        self.path.clone()
-    }
-}
-
-impl Drop for DataDir {
-    fn drop(&mut self) {
-        if self.kept {
-            return;
-        }
-        if let Err(error) = std::fs::remove_dir_all(&self.path) {
-            eprintln!("warning: {} could not be removed: {error}", self.path.display());
-        }
-    }
 }

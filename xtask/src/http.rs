@@ -60,3 +60,9 @@ pub(crate) fn post(agent: &ureq::Agent, url: &str, resource: &Value) -> Result<A
     let request = agent.post(url).header("content-type", "application/fhir+json");
     Answer::read(request.send(resource.to_string()).with_context(|| format!("POST {url}"))?)
 }
+
+/// Puts a FHIR resource under its id.
+pub(crate) fn put(agent: &ureq::Agent, url: &str, resource: &Value) -> Result<Answer> {
+    let request = agent.put(url).header("content-type", "application/fhir+json").header("prefer", "return=minimal");
+    Answer::read(request.send(resource.to_string()).with_context(|| format!("PUT {url}"))?)
+}

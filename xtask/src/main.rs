@@ -1,10 +1,12 @@
 //! The project's own commands: `cargo xtask --help`.
 #![expect(clippy::print_stdout, reason = "these commands talk to the person who runs them")]
 
+mod agreement;
 // The service's own search, so that set-up and service never disagree on which Postgres is used.
 #[path = "../../src/store/embedded/binaries.rs"]
 mod binaries;
 mod crash;
+mod data_dir;
 mod demo;
 mod http;
 mod service;
@@ -39,6 +41,8 @@ enum Command {
     Crash(crash::Options),
     /// Makes the default model from base weights and the corpus (about an hour on 2 cores)
     Train(train::Options),
+    /// Gives many texts to two models, one that answers and one in shadow, and prints how far they agree
+    Agreement(agreement::Options),
 }
 
 fn main() -> ExitCode {
@@ -48,6 +52,7 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&options),
         Command::Crash(options) => crash::run(&options),
         Command::Train(options) => train::run(&options),
+        Command::Agreement(options) => agreement::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -57,13 +57,14 @@ pub(crate) struct Service {
 
 impl Service {
     /// Starts it with a database of its own in `data_dir` and waits until it is ready.
-    pub(crate) fn start(program: &Path, data_dir: &Path, port: u16) -> Result<Self> {
+    pub(crate) fn start(program: &Path, data_dir: &Path, port: u16, settings: Option<&Path>) -> Result<Self> {
         let log = data_dir.join("service.log");
         let output = File::create(&log).with_context(|| format!("create {}", log.display()))?;
         let mut command = Command::new(program);
         command
             .args(["serve", "--embedded-db", "--listen", &format!("127.0.0.1:{port}"), "--data-dir"])
             .arg(data_dir)
+            .args(settings.map(|settings| [Path::new("--config"), settings]).into_iter().flatten())
             // The demo shows the defaults, whatever this shell is set up for.
             .env_remove("DATABASE_URL")
             .current_dir(data_dir)

@@ -153,4 +153,6 @@ pub struct DeviceDraft {
     pub model_sha256: String,
     /// Version of the Responsum that runs it.
     pub software_version: String,
+    /// What its card says in short, as Markdown, and where the card is; a note of its own.
+    pub card: Option<String>,
 }
