@@ -42,7 +42,7 @@ pub fn tiny() -> PathBuf {
 
 /// The tiny model under the name `tiny`, and what else is said of models.
 pub fn with_tiny(model: &str) -> String {
-    format!("[model]\n{model}\n[models.tiny]\npath = {:?}\n", tiny())
+    format!("[model]\n{model}\n[models.tiny]\npath = {:?}\n", tiny().to_string_lossy())
 }
 
 /// A copy of the tiny model that calls itself another version.
