@@ -20,7 +20,7 @@ UNSURE_WEIGHT = 0.4
 # A window of a report whose sentences were not all read one by one: that it states nothing is likely, not known.
 UNREAD_WINDOW_WEIGHT = 0.5
 # Tokens of context before a window's own sentence: one of these in training, so that the model does not lean on one.
-CONTEXT_TOKENS = (48, 96, 160)
+CONTEXT_TOKENS = (32, 64, 128)
 
 CATEGORIES_OF = {
     "Yes": {"complete", "partial", "stable", "mixed"},
@@ -118,23 +118,28 @@ class Corpus:
     def whole_reports(self):
         return [self.whole("report", row, row["id"], row["text"]) for row in self.reports]
 
-    def beginnings(self, generator, each):
-        """Reports that were told over time, cut off after a sentence: the latest status until there is the answer."""
+    def beginnings(self, generator):
+        """Reports that were told over time, cut off after a sentence: the latest status until there is the answer.
+
+        Of each report that states something, one that ends before its first status and one that ends after it.
+        """
         examples = []
         for row in self.reports:
-            statuses = [state for state in row["states"] if state[3] != "other" and state[2]]
-            if not (row["narrative"] and row.get("complete") and row["sure"]):
+            if not (row["narrative"] and row["complete"] and row["sure"] and row["states"]):
                 continue
             # Without a status of the main problem, another's may be the answer: leave those alone.
-            if len(statuses) < len(row["states"]):
+            if any(role == "other" or not category for *_, category, role in row["states"]):
                 continue
-            spans = sentences(row["text"])
-            for end in generator.sample([end for _, end in spans[1:-1]], min(each, max(0, len(spans) - 2))):
-                before = [state for state in statuses if state[1] <= end]
-                category = before[-1][2] if before else "none"
-                if category != "mixed" and not any(start < end < stop for start, stop, *_ in statuses):
-                    told = {**row, "label": LABEL_OF[category], "category": category}
-                    examples.append(self.whole("report", told, row["id"], row["text"][:end]))
+            ends = [end for _, end in sentences(row["text"])[1:-1]]
+            ends = [end for end in ends if not any(start < end < stop for start, stop, *_ in row["states"])]
+            first = row["states"][0][1]
+            for part in ([end for end in ends if end < first], [end for end in ends if end >= first]):
+                if part:
+                    end = generator.choice(part)
+                    category = ([state[2] for state in row["states"] if state[1] <= end] or ["none"])[-1]
+                    if category in LABEL_OF:
+                        told = {**row, "label": LABEL_OF[category], "category": category}
+                        examples.append(self.whole("report", told, row["id"], row["text"][:end]))
         return examples
 
     def windows(self, generator, silent_each):
@@ -151,8 +156,8 @@ class Corpus:
                         examples.append(self.window(row, start, end, label, category, 1.0))
                 else:
                     silent.append((start, end))
-            if row.get("complete") or row["label"] == "NA":
-                weight = 1.0 if row.get("complete") else UNREAD_WINDOW_WEIGHT
+            if row["complete"] or row["label"] == "NA":
+                weight = 1.0 if row["complete"] else UNREAD_WINDOW_WEIGHT
                 for start, end in generator.sample(silent, min(silent_each, len(silent))):
                     examples.append(self.window(row, start, end, "NA", "none", weight))
         return examples

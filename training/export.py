@@ -8,7 +8,7 @@ answer whatever it is batched with, and whatever integer instructions the proces
 import argparse
 import json
 import os
-import shutil
+import tomllib
 from pathlib import Path
 
 import numpy
@@ -16,10 +16,9 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import load_file
 
-from data import PREVIOUS_SENTENCES
 from model import CATEGORIES, HEADS, HIDDEN, INNER, LABELS, LAYERS, MAX_TOKENS, NORM_EPSILON, POSITIONS, VOCABULARY
 
-MODEL_ID, VERSION = "responsum-minilm-response", "0.1.0"
+MODEL_ID, VERSION = "responsum-minilm-response", "0.2.0"
 OPSET, IR_VERSION = 20, 10
 # Added to the attention scores of padding: its weight is exactly 0 after the softmax.
 MASKED = -1e9
@@ -151,13 +150,17 @@ def config():
     }
 
 
-def description(temperature):
+# Tokens of the text before a sentence that the service reads with it; training reads fewer and more.
+CONTEXT_TOKENS = 96
+
+
+def description(temperature, document):
     order = ", ".join(f'"{name}"' for name in CATEGORIES)
     return f"""\
 id = "{MODEL_ID}"
 version = "{VERSION}"
 max_tokens = {MAX_TOKENS}            # with [CLS] and [SEP]
-previous_sentences = {PREVIOUS_SENTENCES}      # context before a window's own sentence
+context_tokens = {CONTEXT_TOKENS}         # of the text before a window's own sentence
 
 [labels]                    # the model's own label -> ours
 Yes = "responded"
@@ -174,6 +177,20 @@ order = [{order}]
 
 [calibration]
 temperature = {temperature:.3f}         # fitted on held-out documents of the training data
+{document}"""
+
+
+def document_calibration(path):
+    """What `responsum eval --calibrate` fitted to the held-out reports, as a part of the description."""
+    if not path.exists():
+        return ""
+    fitted = tomllib.loads(path.read_text())
+    scale = fitted["document"]
+    return f"""
+[calibration.document]      # fitted on {fitted["reports"]} held-out reports
+overview = {scale["overview"]}
+sentence = {scale["sentence"]}
+bias = {scale["bias"]}   # responded, not-responded, not-stated
 """
 
 
@@ -192,10 +209,11 @@ def main():
 
     weights = load_file(arguments.build / "model.safetensors")
     temperature = json.loads((arguments.build / "calibration.json").read_text())["temperature"]
+    document = document_calibration(arguments.build / "document-calibration.toml")
     arguments.out.mkdir(parents=True, exist_ok=True)
     replace(arguments.out / "tokenizer.json", (arguments.build / "tokenizer.json").read_bytes())
     replace(arguments.out / "config.json", (json.dumps(config(), indent=2) + "\n").encode())
-    replace(arguments.out / "responsum-model.toml", description(temperature).encode())
+    replace(arguments.out / "responsum-model.toml", description(temperature, document).encode())
     replace(arguments.out / "model.onnx", build(weights).SerializeToString(deterministic=True))
 
 

@@ -61,19 +61,6 @@ def measures(truth, scores):
     }
 
 
-def measures_with_intervals(truth, scores, seed=0):
-    """Each measure as (value, low, high), with the 95 % interval of the bootstrap over rows."""
-    truth, scores = numpy.asarray(truth), numpy.asarray(scores)
-    generator = numpy.random.default_rng(seed)
-    drawn = [generator.integers(0, len(truth), len(truth)) for _ in range(BOOTSTRAP_ROUNDS)]
-    samples = [measures(truth[rows], scores[rows]) for rows in drawn]
-    result = {}
-    for name, value in measures(truth, scores).items():
-        low, high = numpy.percentile([sample[name] for sample in samples], [2.5, 97.5])
-        result[name] = (value, float(low), float(high))
-    return result
-
-
 def fitted_temperature(truth, logits):
     """The temperature at which the labels are likeliest."""
     truth = numpy.asarray(truth)

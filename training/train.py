@@ -35,8 +35,8 @@ PHASES = [
     Phase("reports", epochs=3, rate=1e-4, passages=0.5, reports=True),
 ]
 DOMAIN_EPOCHS, DOMAIN_RATE = 1, 2e-4
-BEGINNINGS_EACH = 2  # cut-off copies of a report that is told over time, in each epoch
-SILENT_WINDOWS_EACH = 3  # windows that state nothing, of each report, in each epoch
+SILENT_WINDOWS_EACH = 3  # windows that state nothing, of each report
+WINDOWS_SHARE = 0.6  # of all windows, in each epoch
 BATCH = 64  # texts of a step
 BATCH_TOKENS = 64 * 64  # padding counted; fewer texts where they are long
 
@@ -115,7 +115,9 @@ class Plan:
         for _ in range(phase.epochs):
             examples = generator.sample(passages, round(phase.passages * len(passages)))
             if phase.reports:
-                cut = corpus.beginnings(generator, BEGINNINGS_EACH) + corpus.windows(generator, SILENT_WINDOWS_EACH)
+                windows = corpus.windows(generator, SILENT_WINDOWS_EACH)
+                windows = generator.sample(windows, round(WINDOWS_SHARE * len(windows)))
+                cut = corpus.beginnings(generator) + windows
                 examples += reports + [example for example in cut if not example.held_out]
             ids = encoder.encode(examples, generator)
             self.batches += [
@@ -245,6 +247,18 @@ def main():
         calibration[kind] = {"n": len(rows), **measures(truth[rows], softmax(logits[rows], temperature))}
     (settings.out / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n")
     print(f"held out: {calibration}")
+    write_held_out(corpus, settings.out / "held-out-reports.jsonl")
+
+
+def write_held_out(corpus, path):
+    """The reports that were never trained on, as `responsum eval` reads them."""
+    with open(path, "w", encoding="utf-8") as out:
+        for row, example in zip(corpus.reports, corpus.whole_reports()):
+            if example.held_out and row["sure"]:
+                current = [{"start": start, "end": end} for start, end, _, role in row["states"] if role == "current"]
+                kept = {name: row[name] for name in ("id", "text", "label", "category", "genre") if name in row}
+                genre = {"genre": "case reports and transcriptions"} if row["narrative"] else {"genre": "written"}
+                out.write(json.dumps({**kept, **genre, "evidence": current}, ensure_ascii=False) + "\n")
 
 
 if __name__ == "__main__":

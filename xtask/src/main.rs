@@ -13,6 +13,7 @@ mod service;
 mod setup;
 mod test;
 mod tools;
+mod train;
 mod wheel;
 mod workspace;
 
@@ -38,6 +39,8 @@ enum Command {
     Test(test::Options),
     /// Kills the service at random moments while it works, many times, and counts what is lost or doubled
     Crash(crash::Options),
+    /// Makes the default model from base weights and the corpus (about an hour on 2 cores)
+    Train(train::Options),
     /// Gives many texts to two models, one that answers and one in shadow, and prints how far they agree
     Agreement(agreement::Options),
 }
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Train(options) => train::run(&options),
         Command::Agreement(options) => agreement::run(&options),
     };
     match outcome {
