@@ -64,6 +64,8 @@
 //! - **No text that is dropped in silence.** Every annotation has its coverage: what was read, what was not, and why.
 //! - **No report text in logs, metrics, errors or URLs.** Types that bear it have a `Debug` that does not show it.
 //! - **No `final` by a machine.** What a model says is preliminary; what a person has reviewed, a machine leaves alone.
+//! - **No trace of a shadow in what leaves.** What a model says that only looks on is kept apart, where no Observation and
+//!   no review can refer to it, and its jobs are done when no new document waits.
 //! - **No outbound call.** This version answers on its own API only.
 
 pub mod app;

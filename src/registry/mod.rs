@@ -1,6 +1,6 @@
 //! The models of this process: which are loaded, who answers for which source, who looks on.
 //!
-//! A [`Lineup`] never changes. Switching puts another one in its place ([`switch`]): whoever has asked for a model keeps
+//! A [`Lineup`] never changes. Switching puts another one in its place ([`Switch`]): whoever has asked for a model keeps
 //! it until it is done with it, whoever asks next gets the new one. A model's thread ends when the last of those leaves.
 
 mod card;

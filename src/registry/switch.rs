@@ -57,7 +57,14 @@ impl Switch {
 
     /// Reads the settings and loads their models. Then, and only if all of it succeeded, the new line-up takes the place
     /// of the old one: work in hand ends with the model that it began with, new work begins with the new one.
-    pub async fn reload(&self) -> Result<Reloaded, SwitchError> {
+    ///
+    /// It goes on to its end when the caller leaves: a client that waits no longer has asked for it all the same.
+    pub async fn reload(self: &Arc<Self>) -> Result<Reloaded, SwitchError> {
+        let switch = Arc::clone(self);
+        tokio::spawn(async move { switch.reload_to_the_end().await }).await.unwrap_or(Err(SwitchError::Task))
+    }
+
+    async fn reload_to_the_end(&self) -> Result<Reloaded, SwitchError> {
         let started_with = self.started_with.lock().await;
         let (source, registry) = (self.source.clone(), Arc::clone(&self.registry));
         let loading = tokio::task::spawn_blocking(move || {

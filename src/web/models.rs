@@ -94,7 +94,7 @@ pub async fn agreement(
         confusion: agreement.confusion(),
         differ: DifferView {
             total: agreement.documents() - agreement.same(),
-            documents: differ.into_iter().map(DocumentView::of).collect(),
+            documents: differ.iter().map(DocumentView::of).collect(),
             next,
         },
     }))
@@ -159,6 +159,7 @@ struct LineupView {
     restart_needed: Option<Vec<&'static str>>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "the members of a JSON object, each a fact of its own")]
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ModelView {
@@ -266,7 +267,7 @@ struct DocumentView {
 }
 
 impl DocumentView {
-    fn of(document: Disagreement) -> Self {
+    fn of(document: &Disagreement) -> Self {
         Self {
             report: document.report.relative(),
             source: document.report.source.as_str().to_owned(),
