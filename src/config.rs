@@ -114,6 +114,9 @@ pub struct ModelConfig {
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person, 0 to 1.
     pub review_below: f32,
+    /// Confidence below which an answer is held back: `indeterminate`, and for a person to look at. 0 to 1; at 0 every
+    /// answer is given.
+    pub abstain_below: f32,
     /// The model that answers for every source that names none; `default` if not set.
     pub active: Option<String>,
     /// Models that annotate the same documents beside the active one, and answer nobody.
@@ -122,7 +125,16 @@ pub struct ModelConfig {
 
 impl Default for ModelConfig {
     fn default() -> Self {
-        Self { path: None, calibration: None, threads: None, review_below: 0.6, active: None, shadow: Vec::new() }
+        let decide = crate::classify::decide::DecideSettings::default();
+        Self {
+            path: None,
+            calibration: None,
+            threads: None,
+            review_below: decide.review_confidence_min,
+            abstain_below: decide.answer_confidence_min,
+            active: None,
+            shadow: Vec::new(),
+        }
     }
 }
 
@@ -219,6 +231,7 @@ impl Config {
         );
         check(self.model.threads.is_none_or(|n| (1..=256).contains(&n)), "model.threads: between 1 and 256");
         check((0.0..=1.0).contains(&self.model.review_below), "model.review_below: between 0 and 1");
+        check((0.0..=1.0).contains(&self.model.abstain_below), "model.abstain_below: between 0 and 1");
         check((1..=256).contains(&self.worker.concurrency), "worker.concurrency: between 1 and 256");
         check(self.worker.background_concurrency <= 256, "worker.background_concurrency: between 0 and 256");
         check((1..=100).contains(&self.worker.attempts_max), "worker.attempts_max: between 1 and 100");

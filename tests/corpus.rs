@@ -87,7 +87,10 @@ fn no_text_that_the_model_is_measured_on_shares_eight_words_in_a_row_with_the_co
     }
     assert!(texts > 500, "only {texts} texts to measure on");
     let clean = |id: &str, trained: &str| {
-        assert!(!runs(trained).any(|run| forbidden.contains(&run)), "{id} shares eight words with a text to measure on");
+        assert!(
+            !runs(trained).any(|run| forbidden.contains(&run)),
+            "{id} shares eight words with a text to measure on"
+        );
         assert!(!short.contains(&words(trained).join(" ")), "{id} is a text to measure on");
     };
     for name in ["written-passages.jsonl", "written-reports.jsonl"] {

@@ -32,11 +32,11 @@ class Phase:
 # First what a sentence says, then what it says where it stands and what a report says as a whole.
 PHASES = [
     Phase("passages", epochs=3, rate=1.5e-4, passages=1.0, reports=False),
-    Phase("reports", epochs=3, rate=1e-4, passages=0.5, reports=True),
+    Phase("reports", epochs=3, rate=1e-4, passages=0.35, reports=True),
 ]
 DOMAIN_EPOCHS, DOMAIN_RATE = 1, 2e-4
 SILENT_WINDOWS_EACH = 3  # windows that state nothing, of each report
-WINDOWS_SHARE = 0.6  # of all windows, in each epoch
+WINDOWS_SHARE = 0.4  # of all windows, in each epoch
 BATCH = 64  # texts of a step
 BATCH_TOKENS = 64 * 64  # padding counted; fewer texts where they are long
 

@@ -29,6 +29,8 @@ pub struct ModelTable {
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person, 0 to 1; `model.review_below` if not set.
     pub review_below: Option<f32>,
+    /// Confidence below which an answer is held back, 0 to 1; `model.abstain_below` if not set.
+    pub abstain_below: Option<f32>,
 }
 
 /// `[sources.NAME]`: what holds for the reports of one source.
@@ -50,6 +52,8 @@ pub struct ModelSettings {
     pub threads: Option<usize>,
     /// Confidence below which an annotation waits for a person.
     pub review_below: f32,
+    /// Confidence below which an answer is held back: `indeterminate`, and for a person to look at.
+    pub abstain_below: f32,
 }
 
 /// Who is loaded, who answers and who looks on. Every name in it is one of `models`.
@@ -74,6 +78,7 @@ impl Config {
             calibration: table.calibration.clone(),
             threads: table.threads.or(self.model.threads),
             review_below: table.review_below.unwrap_or(self.model.review_below),
+            abstain_below: table.abstain_below.unwrap_or(self.model.abstain_below),
         };
         let mut models: BTreeMap<_, _> = self.models.iter().map(|(name, t)| (name.clone(), settings(t))).collect();
         let active = sources().map(|source| (source.clone(), self.active_for(&source).to_owned())).collect();
@@ -169,8 +174,10 @@ fn check_table(name: &str, table: &ModelTable, faults: &mut Vec<String>) {
     if table.threads.is_some_and(|threads| !(1..=256).contains(&threads)) {
         faults.push(format!("models.{name}.threads: between 1 and 256"));
     }
-    if table.review_below.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
-        faults.push(format!("models.{name}.review_below: between 0 and 1"));
+    for (key, score) in [("review_below", table.review_below), ("abstain_below", table.abstain_below)] {
+        if score.is_some_and(|score| !(0.0..=1.0).contains(&score)) {
+            faults.push(format!("models.{name}.{key}: between 0 and 1"));
+        }
     }
     for (key, path) in [("path", &table.path), ("calibration", &table.calibration)] {
         if let Some(path) = path.as_ref().filter(|path| !path.exists()) {
@@ -236,6 +243,7 @@ mod tests {
             ("[models.a]\ncalibration = \"/no/such\"", "models.a.calibration: there is no such file: /no/such"),
             ("[models.a]\nthreads = 0", "models.a.threads: between"),
             ("[models.a]\nreview_below = 2.0", "models.a.review_below: between"),
+            ("[models.a]\nabstain_below = -1.0", "models.a.abstain_below: between"),
             ("[models.a]\ntreads = 1", "[models.a]: unknown field `treads`"),
             ("[models.\"a b\"]", "[models.a b]: a name is"),
             ("[models.reannotations]", "taken by an address"),

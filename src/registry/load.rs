@@ -74,6 +74,7 @@ fn start(model: Model, settings: &ModelSettings) -> Result<Classifier, ClassifyE
         classifier.session.threads = threads;
     }
     classifier.decide.review_confidence_min = settings.review_below;
+    classifier.decide.answer_confidence_min = settings.abstain_below;
     Classifier::start(model, classifier)
 }
 

@@ -209,6 +209,9 @@ fn said(annotation: &Annotation) -> EntryView {
     let coverage = &annotation.coverage;
     let mut lines = vec![match (annotation.no_answer, annotation.confidence()) {
         (Some(reason), _) => format!("label {}: {}", annotation.label.code(), reason.code()),
+        (None, Some(score)) if annotation.abstained() => {
+            format!("no answer is given: the likeliest label's confidence is {:.4} only", score.get())
+        }
         (None, Some(score)) => format!("label {}, confidence {:.4}", annotation.label.code(), score.get()),
         (None, None) => format!("label {}", annotation.label.code()),
     }];
@@ -290,6 +293,8 @@ struct SaidView {
     scores: Option<ScoresView>,
     cancer: Option<f32>,
     no_answer: Option<&'static str>,
+    /// Whether the likeliest label was held back.
+    abstained: bool,
     needs_review: bool,
     evidence: Vec<EvidenceView>,
     coverage: CoverageView,
@@ -329,7 +334,9 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
         None => None,
         Some(current) => {
             let narrative = api.store.narrative(current.narrative).await?.ok_or(ApiError::NotFound)?;
-            let at = Label::ALL.iter().position(|label| *label == current.label).unwrap_or_default();
+            let best = current.scores.map(|scores| scores.into_iter().fold(0.0, f32::max));
+            let given = Label::ALL.into_iter().zip(current.scores.into_iter().flatten());
+            let given = given.filter(|(label, _)| *label == current.label).map(|(_, score)| score).next();
             let quote = |&(range, score): &(CodePoints, f32)| EvidenceView {
                 start: range.offset,
                 end: range.offset + range.length,
@@ -339,7 +346,7 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
             Some(SaidView {
                 label: current.label.code(),
                 category: current.category.code(),
-                confidence: current.scores.map(|scores| scores[at]),
+                confidence: best,
                 scores: current.scores.map(|[responded, not_responded, not_stated]| ScoresView {
                     responded,
                     not_responded,
@@ -347,6 +354,7 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
                 }),
                 cancer: current.cancer,
                 no_answer: current.no_answer.map(crate::domain::annotation::NoAnswer::code),
+                abstained: given < best,
                 needs_review: current.needs_review,
                 evidence: current.evidence.iter().map(quote).collect(),
                 coverage: current.coverage,
