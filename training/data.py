@@ -36,7 +36,7 @@ LABEL_OF = {
 
 @dataclass
 class Example:
-    kind: str  # passage, window or report
+    kind: str  # public passage, written passage, window or report
     document: str  # texts with the same are never split between training and the held-out part
     context: str  # what stands before the text, nearest last; empty for passages and reports
     text: str
@@ -98,9 +98,9 @@ class Corpus:
         for row in read_jsonl(folder / "pool-passages.jsonl"):
             if row["doc"] in pool:
                 text = checked(pool[row["doc"]][row["start"]:row["end"]], row["sha256"])
-                self.passages.append(self.whole("passage", row, row["doc"], text))
+                self.passages.append(self.whole("public passage", row, row["doc"], text))
         for row in read_jsonl(folder / "written-passages.jsonl"):
-            self.passages.append(self.whole("passage", row, row.get("group", row["id"]), row["text"]))
+            self.passages.append(self.whole("written passage", row, row.get("group", row["id"]), row["text"]))
         for row in read_jsonl(folder / "pool-documents.jsonl"):
             if row["id"] in pool:
                 self.reports.append({**row, "text": checked(pool[row["id"]], row["sha256"]), "narrative": True})

@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 
 import domain
 from data import CORPUS, Corpus, Encoder, read_pool
-from measures import fitted_temperature, measures, softmax
+from measures import fitted_scale, measures, softmax
 from model import DROPOUT, from_base
 
 
@@ -241,21 +241,30 @@ def main():
             train(model, Plan(corpus, encoder, phase, seed), phase, settings, device)
         save_file(model.state_dict(), settings.out / f"{name}.safetensors")
     model = model.to("cpu").eval()
+    calibrate(model, corpus, encoder, settings)
     save_file(model.state_dict(), settings.out / "model.safetensors")
+    write_held_out(corpus, settings.out / "held-out-reports.jsonl")
 
+
+def calibrate(model, corpus, encoder, settings):
+    """Fits the label scores to what was never trained on: the bias goes into the weights, the temperature beside them.
+
+    Public passages and written ones count the same in all, as do passages and windows."""
     generator = random.Random(settings.seed)
     read = corpus.passages + corpus.windows(generator, SILENT_WINDOWS_EACH)
     held_out = [example for example in read if example.held_out and example.weight == 1.0]
+    kinds = [example.kind for example in held_out]
     logits = label_logits(model, encoder.encode(held_out, generator))
     truth = numpy.array([example.label for example in held_out])
-    temperature = fitted_temperature(truth, logits)
-    calibration = {"temperature": temperature, "n": len(truth)}
-    for kind in ("passage", "window"):
-        rows = [n for n, example in enumerate(held_out) if example.kind == kind]
-        calibration[kind] = {"n": len(rows), **measures(truth[rows], softmax(logits[rows], temperature))}
+    temperature, bias = fitted_scale(truth, logits, [1 / kinds.count(kind) for kind in kinds])
+    with torch.no_grad():
+        model.label.bias += torch.tensor(bias, dtype=torch.float32)
+    calibration = {"temperature": temperature, "bias": bias.tolist(), "n": len(truth)}
+    for kind in sorted(set(kinds)):
+        rows = [n for n, other in enumerate(kinds) if other == kind]
+        calibration[kind] = {"n": len(rows), **measures(truth[rows], softmax(logits[rows] + bias, temperature))}
     (settings.out / "calibration.json").write_text(json.dumps(calibration, indent=2) + "\n")
-    print(f"held out: {calibration}")
-    write_held_out(corpus, settings.out / "held-out-reports.jsonl")
+    print(f"held out: {json.dumps(calibration, indent=2)}")
 
 
 def write_held_out(corpus, path):
