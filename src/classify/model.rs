@@ -397,15 +397,6 @@ mod tests {
     }
 
     #[test]
-    fn an_archive_of_spark_nlp_is_recognised_and_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let archive = folder.path().join("model.zip");
-        std::fs::write(&archive, b"PK\x03\x04").expect("a file");
-        let error = Model::load(&archive).expect_err("a fault").to_string();
-        assert!(error.contains("Spark NLP archives are not read yet"), "{error}");
-    }
-
-    #[test]
     fn the_hash_changes_with_every_file_that_decides_answers() {
         let original = tiny_model().version.sha256;
         let same = changed("README.md", |_| Some("a card".to_owned()));

@@ -204,7 +204,7 @@ pub(in crate::classify) mod tests {
         assert_eq!(changed(75, 0x70), SequenceFault::Length("header"));
         assert_eq!(changed(95, 0x80), SequenceFault::Length("record"));
         assert_eq!(changed(102, 1), SequenceFault::Length("record"));
-        assert_eq!(changed(whole.len() - 32, 0), SequenceFault::Sync(whole.len() - 32 + 1 - 1));
+        assert_eq!(changed(whole.len() - 31, 0), SequenceFault::Sync(whole.len() - 31));
         assert_eq!(records(&whole[..whole.len() - 1]), Err(SequenceFault::Short("records")));
         assert_eq!(records(&whole[..50]), Err(SequenceFault::Short("header")));
         assert_eq!(records(b"PAR1"), Err(SequenceFault::Parquet));
