@@ -399,3 +399,97 @@ fn slice_take<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8], GraphFil
     *rest = left;
     Ok(taken)
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    fn message(fields: &[(u64, &[u8])]) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for (field, content) in fields {
+            put_bytes(&mut bytes, *field, content);
+        }
+        bytes
+    }
+
+    /// A tensor whose weights are in this file.
+    fn external(location: &[u8]) -> Vec<u8> {
+        message(&[(TENSOR_EXTERNAL, &message(&[(1, b"location"), (2, location)])), (TENSOR_EXTERNAL, &message(&[(1, b"offset"), (2, b"0")]))])
+    }
+
+    /// A graph with an initializer whose weights are in this file.
+    pub(in crate::classify) fn graph_with_weights_in(location: &str) -> Vec<u8> {
+        message(&[(MODEL_GRAPH, &message(&[(GRAPH_INITIALIZER, &external(location.as_bytes()))]))])
+    }
+
+    #[test]
+    fn large_weights_are_taken_out_and_all_else_stays() {
+        let (large, small) = (vec![7; 5000], vec![8; 100]);
+        let initializers = [message(&[(8, b"a"), (TENSOR_RAW, &large)]), message(&[(8, b"b"), (TENSOR_RAW, &small)])];
+        let second = message(&[(8, b"c"), (TENSOR_RAW, &large)]);
+        let graph = message(&[
+            (GRAPH_NODE, b"\x0a\x01x"),
+            (GRAPH_INITIALIZER, &initializers[0]),
+            (GRAPH_INITIALIZER, &initializers[1]),
+            (GRAPH_INITIALIZER, &second),
+        ]);
+        let mut model = vec![0x08, 9];
+        model.extend(message(&[(2, b"made by hand"), (MODEL_GRAPH, &graph)]));
+        let mut weights = Vec::new();
+        let parts = split(model.as_slice(), &mut weights, "weights").expect("parts");
+        assert_eq!((weights.len(), parts.weight_bytes), (5056 + 5000, 5056 + 5000), "the second starts at a multiple of 64");
+        assert!(weights[..5000] == large && weights[5056..] == large);
+        assert!(parts.graph.len() < 400 && parts.external.is_empty());
+        for kept in [&b"made by hand"[..], &small, b"offset", b"5056", b"5000"] {
+            assert!(parts.graph.windows(kept.len()).any(|window| window == kept));
+        }
+        // What holds no large weights stays as it was, byte for byte.
+        let same = split(parts.graph.as_slice(), io::sink(), "").expect("parts");
+        assert_eq!((same.graph, same.external), (parts.graph, vec!["weights".to_owned()]));
+    }
+
+    #[test]
+    fn files_of_weights_are_found_wherever_a_tensor_may_be() {
+        let initializer = message(&[(GRAPH_INITIALIZER, &external(b"one"))]);
+        let attribute = |content: &[u8]| message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, content)]))]);
+        let sparse = message(&[(SPARSE_INDICES, &external(b"four"))]);
+        let function = message(&[(FUNCTION_NODE, &message(&[(NODE_ATTRIBUTE, &message(&[(ATTRIBUTE_TENSORS, &external(b"five"))]))]))]);
+        let graph = [
+            initializer.clone(),
+            attribute(&message(&[(ATTRIBUTE_TENSOR, &external(b"two"))])),
+            attribute(&message(&[(ATTRIBUTE_GRAPH, &message(&[(GRAPH_INITIALIZER, &external(b"three"))]))])),
+            message(&[(GRAPH_SPARSE_INITIALIZER, &sparse)]),
+        ]
+        .concat();
+        let model = message(&[(MODEL_GRAPH, &graph), (MODEL_FUNCTION, &function)]);
+        let parts = split(model.as_slice(), io::sink(), "").expect("parts");
+        assert_eq!(parts.external, ["one", "two", "three", "four", "five"]);
+    }
+
+    #[test]
+    fn what_is_no_onnx_is_told_from_what_was_cut_off() {
+        let graph = message(&[(GRAPH_INITIALIZER, &message(&[(TENSOR_RAW, &[0; 5000])]))]);
+        let model = message(&[(MODEL_GRAPH, &graph)]);
+        let said = |bytes: &[u8]| split(bytes, io::sink(), "").expect_err("a fault").to_string();
+        for (bytes, wanted) in [
+            (&b""[..], "it holds no graph"),
+            (b"\x0b", "a field of an unknown kind"),
+            (b"\x02\x00", "a field without a number"),
+            (&[0xFF; 12], "a number that is too long"),
+            (&model[..model.len() - 1], "it ends too early"),
+            (&model[..40], "it ends too early"),
+        ] {
+            assert!(said(bytes).contains(wanted), "{}", said(bytes));
+        }
+        let mut longer = model.clone();
+        // The tensor says that it is longer than its graph.
+        longer[5] += 1;
+        assert!(said(&longer).contains("too long"), "{}", said(&longer));
+        let mut nested = external(b"deep");
+        for _ in 0..DEPTH_MAX {
+            nested = message(&[(ATTRIBUTE_GRAPH, &message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, &nested)]))]))]);
+        }
+        let model = message(&[(MODEL_GRAPH, &message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, &nested)]))]))]);
+        assert!(said(&model).contains("too deep"), "{}", said(&model));
+    }
+}

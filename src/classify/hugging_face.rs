@@ -20,6 +20,8 @@ const CONFIG_BYTES_MAX: u64 = 4 << 20;
 const TOKENIZER_BYTES_MAX: u64 = 128 << 20;
 /// Weights of more bytes are taken out of the graph and mapped, so that memory does not hold them twice.
 const SPLIT_BYTES_MIN: u64 = 64 << 20;
+/// What weights are called that are only counted; no file can be called so.
+const NOWHERE: &str = "\0";
 /// Tokens of a window, for a model that would take more: attention grows with their square.
 const TOKENS_DEFAULT: usize = 512;
 /// Families whose position ids start behind the id that fills up: two of their positions are no token's.
@@ -193,7 +195,7 @@ fn tokenizer(root: &Path, folder: &Path) -> Result<TokenizerOfFiles, ModelError>
         return Err(ModelError::Layout { path: folder.to_owned(), reason: reason.to_owned() });
     };
     let entries = files::read(&path, TOKENIZER_BYTES_MAX)?;
-    let entries: Vec<&str> = entries.lines_of_vocabulary().collect();
+    let entries: Vec<&str> = lines(&entries).collect();
     let mut paths = BTreeMap::from([("vocab.txt".to_owned(), path)]);
     let config = match files::inside(root, "tokenizer_config.json")? {
         Some(path) => {
@@ -206,15 +208,9 @@ fn tokenizer(root: &Path, folder: &Path) -> Result<TokenizerOfFiles, ModelError>
     Ok((word_pieces(&entries, config.do_lower_case, config.strip_accents, config.tokenize_chinese_chars)?, paths))
 }
 
-trait Vocabulary {
-    fn lines_of_vocabulary(&self) -> impl Iterator<Item = &str>;
-}
-
-impl Vocabulary for String {
-    /// An entry per line, as Python reads lines; only the last line may be empty without being an entry.
-    fn lines_of_vocabulary(&self) -> impl Iterator<Item = &str> {
-        self.strip_suffix('\n').unwrap_or(self).split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line))
-    }
+/// An entry per line, as Python reads lines; only the last line may be empty without being an entry.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.strip_suffix('\n').unwrap_or(text).split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line))
 }
 
 /// BERT's own tokenizer with these entries, in the order of their ids.
@@ -245,14 +241,16 @@ pub(super) fn word_pieces<T: AsRef<str>>(
         .collect();
     let vocabulary: serde_json::Map<_, _> =
         entries.iter().enumerate().map(|(id, text)| (text.as_ref().to_owned(), json!(id))).collect();
-    let first = json!([{"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}},
-        {"SpecialToken": {"id": "[SEP]", "type_id": 0}}]);
+    let special_token = |id: &str, segment: usize| json!({"SpecialToken": {"id": id, "type_id": segment}});
+    let sequence = |id: &str, segment: usize| json!({"Sequence": {"id": id, "type_id": segment}});
+    let single = vec![special_token("[CLS]", 0), sequence("A", 0), special_token("[SEP]", 0)];
+    let pair = [single.clone(), vec![sequence("B", 1), special_token("[SEP]", 1)]].concat();
     let json = json!({
         "version": "1.0", "truncation": null, "padding": null, "added_tokens": special,
         "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": ideographs,
             "strip_accents": strip_accents, "lowercase": lowercase},
         "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "TemplateProcessing", "single": first, "pair": first,
+        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": pair,
             "special_tokens": {"[CLS]": around("[CLS]", start), "[SEP]": around("[SEP]", end)}},
         "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
         "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
@@ -265,13 +263,13 @@ pub(super) fn word_pieces<T: AsRef<str>>(
 fn graph_source(graph: &Path) -> Result<(GraphSource, BTreeMap<String, PathBuf>), ModelError> {
     let fail = |source| ModelError::GraphFile { name: graph.display().to_string(), source };
     let file = files::open(graph)?;
-    let parts = graph_file::split(file, std::io::sink(), "").map_err(fail)?;
+    let parts = graph_file::split(file, std::io::sink(), NOWHERE).map_err(fail)?;
     let folder = graph.parent().unwrap_or(graph);
     let mut weights = BTreeMap::new();
     for name in parts.external {
         let outside = |reason: &'static str| ModelError::External { name: name.clone(), reason };
         let path = Path::new(&name);
-        if name.contains('\\') || !path.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+        if name.is_empty() || name.contains('\\') || !path.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
             return Err(outside("leads out of the model's folder"));
         }
         let path = files::inside(folder, &name)?.ok_or_else(|| outside("is not there: the copy is not whole"))?;
@@ -281,3 +279,6 @@ fn graph_source(graph: &Path) -> Result<(GraphSource, BTreeMap<String, PathBuf>)
     let path = graph.to_owned();
     Ok((if split { GraphSource::Split(path) } else { GraphSource::File(path) }, weights))
 }
+
+#[cfg(test)]
+mod tests;

@@ -306,7 +306,7 @@ fn check_head(outputs: &[Outlet], head: &Head) -> Result<(), OnnxError> {
     match **shape {
         [_, width] if width == classes || width < 0 => Ok(()),
         [_, width] => Err(OnnxError::Graph(format!(
-            "output {} tells {width} classes apart, the model's settings name {classes}",
+            "output {} tells {width} classes apart, and the model has {classes} labels",
             head.output
         ))),
         _ => Err(OnnxError::Graph(format!("output {} is not of shape (batch, classes)", head.output))),

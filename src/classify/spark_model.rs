@@ -77,3 +77,6 @@ fn sha256(path: &Path, names: Vec<String>, settings: Option<PathBuf>) -> Result<
     paths.extend(settings.map(|path| (SETTINGS_FILE.to_owned(), path)));
     files::sha256_of_paths(&paths)
 }
+
+#[cfg(test)]
+pub(super) mod tests;

@@ -129,3 +129,23 @@ fn ids(pipeline: &PipelineTokenizer, text: &str, add_special_tokens: bool) -> Re
     pipeline.encode_into(text, &options, &mut tokens).map_err(|_| TokenizeError::Encode)?;
     Ok(tokens.into_iter().map(PipelineToken::id).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_level_and_unigram_tokenizers_give_what_python_gives() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/tokenizers");
+        for family in ["roberta", "modernbert", "deberta"] {
+            let read = |name: String| std::fs::read_to_string(folder.join(name)).expect("a file");
+            let tokenizer = Tokenizer::from_json(&read(format!("{family}.json"))).expect("a tokenizer");
+            let rows: Vec<serde_json::Value> =
+                serde_json::from_str(&read(format!("{family}.expected.json"))).expect("JSON");
+            for row in rows {
+                let text = row["text"].as_str().expect("a text");
+                assert_eq!(serde_json::json!(tokenizer.encode(text).expect("ids")), row["ids"], "{family}: {text}");
+            }
+        }
+    }
+}

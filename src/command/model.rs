@@ -253,4 +253,46 @@ mod tests {
         inspect(tiny_model(), false, &mut output).expect("text");
         assert!(String::from_utf8(output).expect("UTF-8").contains("Yes = responded"));
     }
+
+    /// Where the toy model lies, and what Spark NLP says of it; nothing, said on stderr, where it is not there.
+    fn toy() -> Option<(PathBuf, Vec<Value>)> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures/sparknlp");
+        let Ok(expected) = std::fs::read(folder.join("expected.json")) else {
+            eprintln!("SKIPPED: no {}", folder.display());
+            return None;
+        };
+        let model = folder.join("bert_sequence_classifier_toy_onnx_en_6.1.1_3.0_1700000000000");
+        Some((model, serde_json::from_slice(&expected).expect("JSON")))
+    }
+
+    #[test]
+    fn a_model_of_spark_nlp_answers_as_it_does_in_spark() {
+        let Some((folder, expected)) = toy() else { return };
+        let mut archive = folder.clone().into_os_string();
+        archive.push(".zip");
+        for (path, length) in [(&folder, 128), (&folder, 8), (&archive.into(), 128), (&PathBuf::from(&folder), 8)] {
+            let model = Model::load(path).and_then(|model| model.with_max_tokens(length)).expect("a model");
+            let rows: Vec<&Value> = expected.iter().filter(|row| row["max_sentence_length"] == length).collect();
+            assert_eq!(rows.len(), 10);
+            let input: String = rows.iter().map(|row| format!("{}\n", serde_json::json!({"text": row["text"]}))).collect();
+            let mut output = Vec::new();
+            score(&model, &RunArgs::default(), input.as_bytes(), &mut output).expect("scores");
+            let scored: Vec<Value> = String::from_utf8(output)
+                .expect("UTF-8")
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect();
+            for (row, scored) in rows.iter().zip(&scored) {
+                assert_eq!((&scored["input_ids"], &scored["label"]), (&row["input_ids"], &row["label"]));
+                let number = |value: &Value| value.as_f64().expect("a number");
+                for (place, name) in ["No", "Yes"].into_iter().enumerate() {
+                    assert!((number(&scored["logits"][place]) - number(&row["logits"][place])).abs() < 1e-5);
+                    assert!((number(&scored["scores"][place]) - number(&row["scores"][name])).abs() < 1e-5);
+                }
+                let words = row["bert_words_kept"].as_array().expect("words").len();
+                assert_eq!(scored["truncated"], scored["pieces_total"].as_u64().expect("a number") > length as u64 - 2);
+                assert!(scored["pieces_total"].as_u64().expect("a number") >= words as u64);
+            }
+        }
+    }
 }

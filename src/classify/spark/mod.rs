@@ -422,3 +422,28 @@ pub fn check_graph(archive: &mut Archive, name: &str) -> Result<(), SparkError> 
     let source = archive.open_file(name, GRAPH_BYTES_MAX).map_err(SparkError::Archive)?;
     inner_zip::check_start(source).map_err(|fault| SparkError::InnerZip { name: name.to_owned(), fault })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn a_vocabulary_as_large_as_bert_s_is_read_whole() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures/sparknlp");
+        let (part, truth) = (folder.join("vocab_28996_1part/part-00000"), folder.join("vocab_28996.txt.gz"));
+        let (Ok(bytes), Ok(truth)) = (std::fs::read(part), std::fs::File::open(truth)) else {
+            eprintln!("SKIPPED: no {}", folder.display());
+            return;
+        };
+        let mut wanted = String::new();
+        flate2::read::GzDecoder::new(truth).read_to_string(&mut wanted).expect("text");
+        let mut map = HashMap::new();
+        read_part(&bytes, "part-00000", "vocabulary", &mut map).expect("entries");
+        let entries = in_order("vocabulary", map).expect("an order");
+        assert_eq!(entries.len(), 28_996);
+        let wanted: Vec<&str> = wanted.strip_suffix('\n').unwrap_or(&wanted).split('\n').collect();
+        assert!(entries == wanted, "an entry differs from the truth");
+    }
+}

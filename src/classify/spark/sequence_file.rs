@@ -77,13 +77,12 @@ impl<'a> Reader<'a> {
         if version != 6 {
             return Err(SequenceFault::Version(version));
         }
-        let classes = [KEY_CLASS, VALUE_CLASS].map(|wanted| (wanted, self.text()));
+        let classes = [(KEY_CLASS, self.text()?), (VALUE_CLASS, self.text()?)];
         let flags = self.take(2, "header")?;
         if flags != [0, 0] {
             return Err(SequenceFault::Compressed);
         }
         for (wanted, found) in classes {
-            let found = found?;
             if found != wanted {
                 return Err(SequenceFault::Class(found, wanted));
             }
