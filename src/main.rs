@@ -227,9 +227,12 @@ fn look_into_model(command: model::ModelCommand) -> anyhow::Result<()> {
     };
     match command {
         model::ModelCommand::Inspect { path, json } => Ok(model::inspect(&load(path)?, json, io::stdout().lock())?),
-        model::ModelCommand::Score { path } => {
-            let model = load(path)?;
-            Ok(model::score(&model, &texts::ModelArgs::default(), io::stdin().lock(), io::stdout().lock())?)
+        model::ModelCommand::Score { path, max_tokens, run } => {
+            let mut model = load(path)?;
+            if let Some(max_tokens) = max_tokens {
+                model = model.with_max_tokens(max_tokens.get())?;
+            }
+            Ok(model::score(&model, &run, io::stdin().lock(), io::stdout().lock())?)
         }
     }
 }

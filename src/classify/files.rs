@@ -1,23 +1,53 @@
-//! A model's files: reading them, and the hash over all that decide its answers.
+//! A model's files: reading them within bounds and never from outside of its folder, and the hash over all that decide
+//! its answers.
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read as _;
+use std::io::{BufReader, Read as _};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::model::{ModelError, SETTINGS_FILE};
+use super::archive::ArchiveError;
+use super::model::ModelError;
 use crate::domain::document::Sha256Digest;
 
-pub(super) fn read(path: &Path) -> Result<String, ModelError> {
-    std::fs::read_to_string(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })
+/// A model's folder, with every link on the way to it followed.
+pub(super) fn root(folder: &Path) -> Result<PathBuf, ModelError> {
+    folder.canonicalize().map_err(|source| ModelError::Read { path: folder.to_owned(), source })
+}
+
+/// The path of a file below the folder; none if there is no such file, an error if it is a link that leads out of it.
+pub(super) fn inside(root: &Path, name: &str) -> Result<Option<PathBuf>, ModelError> {
+    let path = root.join(name);
+    if !path.is_file() {
+        return Ok(None);
+    }
+    let path = path.canonicalize().map_err(|source| ModelError::Read { path, source })?;
+    if path.starts_with(root) { Ok(Some(path)) } else { Err(ModelError::Archive(ArchiveError::Link(name.to_owned()))) }
+}
+
+pub(super) fn open(path: &Path) -> Result<BufReader<File>, ModelError> {
+    let file = File::open(path).map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+    Ok(BufReader::with_capacity(1 << 18, file))
+}
+
+/// The text of a file that is to be no larger than the limit.
+pub(super) fn read(path: &Path, limit: u64) -> Result<String, ModelError> {
+    let mut text = String::new();
+    let read = open(path)?.take(limit + 1).read_to_string(&mut text);
+    read.map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+    if text.len() as u64 > limit {
+        let name = path.display().to_string();
+        return Err(ModelError::Archive(ArchiveError::TooLarge { name, limit }));
+    }
+    Ok(text)
 }
 
 pub(super) fn starts_with(path: &Path, magic: &[u8]) -> Result<bool, ModelError> {
     let mut start = Vec::new();
-    let result = File::open(path).and_then(|file| file.take(magic.len() as u64).read_to_end(&mut start));
-    result.map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
+    let read = open(path)?.take(magic.len() as u64).read_to_end(&mut start);
+    read.map_err(|source| ModelError::Read { path: path.to_owned(), source })?;
     Ok(start == magic)
 }
 
@@ -31,28 +61,22 @@ pub(super) fn sha256_of(files: &[(&str, &[u8])]) -> Sha256Digest {
     Sha256Digest(hasher.finalize().into())
 }
 
-/// [`sha256_of`] the files that decide the model's answers: the graph, any weights beside it, and the text files.
-pub(super) fn sha256_of_folder(folder: &Path, graph: &Path) -> Result<Sha256Digest, ModelError> {
-    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for name in ["config.json", SETTINGS_FILE, "tokenizer.json"] {
-        files.insert(name.to_owned(), folder.join(name));
-    }
-    let graph_folder = graph.parent().unwrap_or(folder);
-    let listing = |source| ModelError::Read { path: graph_folder.to_owned(), source };
-    for entry in std::fs::read_dir(graph_folder).map_err(listing)? {
-        let path = entry.map_err(listing)?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        // `model.onnx`, and `model.onnx_data` or `model.onnx.data` where a graph keeps its weights apart.
-        if name.starts_with("model.onnx") {
-            files.insert(name, path);
-        }
-    }
+/// [`sha256_of`] files on disk, by their names.
+pub(super) fn sha256_of_paths(files: &BTreeMap<String, PathBuf>) -> Result<Sha256Digest, ModelError> {
     let mut hasher = Sha256::new();
-    for (name, path) in files.into_iter().filter(|(_, path)| path.is_file()) {
+    let mut buffer = vec![0; 1 << 18];
+    for (name, path) in files {
         let fail = |source| ModelError::Read { path: path.clone(), source };
-        let mut file = File::open(&path).map_err(fail)?;
+        let mut file = File::open(path).map_err(fail)?;
         hasher.update(format!("{name}\n{}\n", file.metadata().map_err(fail)?.len()));
-        std::io::copy(&mut file, &mut hasher).map_err(fail)?;
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(read) => hasher.update(&buffer[..read]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
     }
     Ok(Sha256Digest(hasher.finalize().into()))
 }

@@ -2,27 +2,41 @@
 //! them becomes one annotation ([`decide`]).
 //!
 //! The text is turned into tokens where it is; only tokens cross the queue to the model's thread. Nothing is
-//! truncated: what does not fit into one window is read in several.
+//! truncated: what does not fit into one window is read in several. The exception is a model that was made to read the
+//! start of a report as one text ([`whole`]), and then the annotation's coverage says what was not read.
+//!
+//! Models of others are read from where they lie: folders of Hugging Face's tools ([`hugging_face`]), and folders and zips
+//! of Spark NLP ([`spark`], [`spark_model`]). None of their files is trusted: [`archive`] and [`files`] keep to the
+//! folder and to limits, [`graph_file`] looks into an ONNX file before ONNX Runtime does.
 
+mod archive;
 pub mod calibration;
 pub mod decide;
 mod default_model;
 mod files;
+mod graph_file;
+mod graph_source;
+mod hugging_face;
 pub mod language;
 pub mod model;
 pub mod onnx;
+pub mod provider;
 pub(crate) mod scores;
 pub mod session;
+mod settings;
+mod spark;
+mod spark_model;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokenize;
+mod whole;
 pub mod windows;
 
 use calibration::Readings;
 use decide::DecideSettings;
 use language::LanguageTest;
 pub use model::Model;
-use model::ModelError;
+use model::{ModelError, Reads};
 use onnx::OnnxError;
 use session::{SessionSettings, SessionThread};
 use tokenize::TokenizeError;
@@ -102,12 +116,14 @@ struct Windows {
     sentences: Vec<EncodedWindow>,
     /// The end of the document as one window.
     overview: Option<EncodedWindow>,
+    /// The narrative as the model reads it, if that is as one text.
+    whole: Option<Narrative>,
 }
 
 impl Windows {
     /// All of them, the overview last.
-    fn all(self) -> Vec<EncodedWindow> {
-        self.sentences.into_iter().chain(self.overview).collect()
+    fn all(&mut self) -> Vec<EncodedWindow> {
+        self.sentences.drain(..).chain(self.overview.take()).collect()
     }
 }
 
@@ -149,10 +165,10 @@ impl Classifier {
     pub async fn annotate(&self, narrative: &Narrative) -> Result<Annotation, ClassifyError> {
         match self.prepare(narrative, Unit::Document)? {
             Prepared::Unanswered(annotation) => Ok(annotation),
-            Prepared::Windows(windows) => {
+            Prepared::Windows(mut windows) => {
                 let sentences = windows.sentences.len();
                 let scores = self.session.classify(windows.all()).await?;
-                Ok(self.merge(narrative, &scores, sentences))
+                Ok(self.merge(windows.whole.as_ref().unwrap_or(narrative), &scores, sentences))
             }
         }
     }
@@ -187,20 +203,23 @@ impl Classifier {
     /// # Panics
     /// If called within an asynchronous runtime.
     pub fn readings_blocking(&self, narrative: &Narrative) -> Result<Option<Readings>, ClassifyError> {
-        let windows = self.windows(narrative, Unit::Document)?;
+        let mut windows = self.windows(narrative, Unit::Document)?;
         let sentences = windows.sentences.len();
         if sentences == 0 {
             return Ok(None);
         }
         let scores = self.session.classify_blocking(windows.all())?;
         let (sentences, overview) = scores.split_at(sentences);
-        Ok(decide::readings(narrative, sentences, overview.first()))
+        if self.model.coalesce {
+            return Ok(whole::mean(sentences).map(|mean| Readings { overview: None, sentence: mean.label }));
+        }
+        Ok(decide::readings(windows.whole.as_ref().unwrap_or(narrative), sentences, overview.first()))
     }
 
-    fn ask_blocking(&self, narrative: &Narrative, windows: Windows) -> Result<Annotation, ClassifyError> {
+    fn ask_blocking(&self, narrative: &Narrative, mut windows: Windows) -> Result<Annotation, ClassifyError> {
         let sentences = windows.sentences.len();
         let scores = self.session.classify_blocking(windows.all())?;
-        Ok(self.merge(narrative, &scores, sentences))
+        Ok(self.merge(windows.whole.as_ref().unwrap_or(narrative), &scores, sentences))
     }
 
     fn prepare(&self, narrative: &Narrative, unit: Unit) -> Result<Prepared, ClassifyError> {
@@ -219,22 +238,40 @@ impl Classifier {
     fn windows(&self, narrative: &Narrative, unit: Unit) -> Result<Windows, ClassifyError> {
         let limits = WindowLimits { max_tokens: self.model.max_tokens, context_tokens: self.model.context_tokens };
         let tokenizer = &self.model.tokenizer;
-        let windows = match unit {
-            Unit::Document => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {
-                let overview = windows::overview(narrative, &sentences, tokenizer, limits)?;
-                Ok(Windows { sentences, overview })
+        let windows = match (self.model.reads, unit) {
+            (Reads::Document, _) => self.whole(narrative),
+            (Reads::Sentences, Unit::Document) => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {
+                let overview = match self.model.coalesce {
+                    true => None,
+                    false => windows::overview(narrative, &sentences, tokenizer, limits)?,
+                };
+                Ok(Windows { sentences, overview, whole: None })
             }),
-            Unit::Sentence => {
-                windows::cut_whole(narrative, tokenizer, limits).map(|sentences| Windows { sentences, overview: None })
-            }
+            (Reads::Sentences, Unit::Sentence) => windows::cut_whole(narrative, tokenizer, limits)
+                .map(|sentences| Windows { sentences, overview: None, whole: None }),
         };
         windows.map_err(ClassifyError::Tokenize)
+    }
+
+    /// The report as one text.
+    fn whole(&self, narrative: &Narrative) -> Result<Windows, TokenizeError> {
+        let max_tokens = self.model.max_tokens;
+        let read = windows::whole(narrative, &self.model.tokenizer, max_tokens)?;
+        Ok(match read {
+            Some((window, encoded)) => {
+                let coverage = whole::coverage(narrative, &encoded, max_tokens);
+                let whole = Some(whole::flat(narrative, window.window.focus, coverage));
+                Windows { sentences: vec![window], overview: None, whole }
+            }
+            None => Windows { sentences: Vec::new(), overview: None, whole: None },
+        })
     }
 
     /// Merges the scores of as many sentences, and of the overview after them if there was one.
     fn merge(&self, narrative: &Narrative, scores: &[WindowScores], sentences: usize) -> Annotation {
         let (sentences, overview) = scores.split_at(sentences);
-        decide::decide(narrative, sentences, overview.first(), &self.decide)
+        let by_mean = self.model.coalesce.then(|| whole::decide_by_mean(narrative, sentences, &self.decide)).flatten();
+        by_mean.unwrap_or_else(|| decide::decide(narrative, sentences, overview.first(), &self.decide))
     }
 }
 

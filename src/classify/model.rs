@@ -1,21 +1,24 @@
-//! Loading a model: what its folder holds, what its labels mean, and its version.
+//! Loading a model: what its files hold, what its labels mean, and its version.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
+use super::archive::{Archive, ArchiveError};
 use super::calibration::DocumentScale;
 use super::default_model;
-use super::files::{read, sha256_of, sha256_of_folder, starts_with};
-use super::onnx::{GraphSource, Head, Heads};
+use super::files::{sha256_of, starts_with};
+use super::graph_file::GraphFileError;
+use super::graph_source::GraphSource;
+use super::hugging_face::{self, Texts};
+use super::onnx::Heads;
+use super::scores::Activation;
+use super::settings::Settings;
+pub use super::settings::{Reads, SETTINGS_FILE, Tokenization};
+use super::spark::{self, SparkError};
+use super::spark_model;
 use super::tokenize::{TokenizeError, Tokenizer};
 use crate::domain::annotation::ModelVersion;
 use crate::domain::document::Sha256Digest;
 use crate::domain::label::{Category, Label};
-
-/// Name of the file that says what a model's labels mean.
-pub const SETTINGS_FILE: &str = "responsum-model.toml";
 
 /// The cancer head tells two classes apart: not a cancer, a cancer.
 pub const CANCER_CLASSES: usize = 2;
@@ -32,15 +35,44 @@ pub enum ModelError {
         #[source]
         source: std::io::Error,
     },
+    /// Its files cannot be listed, or one of them is not to be read.
+    #[error(transparent)]
+    Archive(ArchiveError),
     /// `responsum-model.toml` is not what it should be.
     #[error("reading {SETTINGS_FILE}")]
     Settings(#[source] toml::de::Error),
     /// `config.json` is not what it should be.
     #[error("reading config.json")]
     Config(#[source] serde_json::Error),
+    /// `tokenizer_config.json` is not what it should be.
+    #[error("reading tokenizer_config.json")]
+    TokenizerConfig(#[source] serde_json::Error),
     /// The tokenizer cannot be read.
     #[error("loading the tokenizer")]
     Tokenizer(#[source] TokenizeError),
+    /// A Spark NLP model cannot be read.
+    #[error("reading the Spark NLP model")]
+    Spark(#[source] SparkError),
+    /// The ONNX graph cannot be read.
+    #[error("the ONNX graph {name} cannot be read")]
+    GraphFile {
+        /// Which.
+        name: String,
+        /// Why.
+        #[source]
+        source: GraphFileError,
+    },
+    /// A file that the ONNX graph names for its weights.
+    #[error("the ONNX graph keeps weights in {name:?}, which {reason}")]
+    External {
+        /// Which.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// There is no room for the weights.
+    #[error("taking the weights out of the model")]
+    Temporary(#[source] GraphFileError),
     /// The path is not a model of a layout that we read.
     #[error("{}: {reason}", path.display())]
     Layout {
@@ -54,6 +86,12 @@ pub enum ModelError {
     Meaning(String),
 }
 
+impl From<SparkError> for ModelError {
+    fn from(error: SparkError) -> Self {
+        Self::Spark(error)
+    }
+}
+
 /// How a model lies on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
@@ -63,6 +101,8 @@ pub enum Layout {
     Responsum,
     /// A Hugging Face folder without it.
     HuggingFace,
+    /// As Spark NLP or Healthcare NLP saves it, in a folder or a zip.
+    SparkNlp,
 }
 
 impl Layout {
@@ -72,6 +112,7 @@ impl Layout {
             Self::Default => "built-in",
             Self::Responsum => "responsum",
             Self::HuggingFace => "hugging-face",
+            Self::SparkNlp => "spark-nlp",
         }
     }
 }
@@ -79,7 +120,7 @@ impl Layout {
 /// One of the model's own labels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnLabel {
-    /// As the model's `config.json` names it.
+    /// As the model's own files name it.
     pub name: String,
     /// What it is to us.
     pub label: Label,
@@ -96,8 +137,14 @@ pub struct Model {
     pub max_tokens: usize,
     /// Tokens of context before a window's own sentence; 0 for a model that does not say that it was trained with any.
     pub context_tokens: usize,
+    /// What it reads of a report at once.
+    pub reads: Reads,
+    /// Whether a report's scores are the mean of its sentences'.
+    pub coalesce: bool,
     /// Its labels, in the order of its logits.
     pub labels: Vec<OwnLabel>,
+    /// How its label logits become scores.
+    pub activation: Activation,
     /// The categories, in the order of their logits; empty for a model that tells none.
     pub categories: Vec<Category>,
     /// Divides the label logits before the softmax.
@@ -112,30 +159,25 @@ pub struct Model {
     pub tokenizer: Tokenizer,
     pub(super) graph: GraphSource,
     pub(super) heads: Heads,
+    tokens_max: usize,
 }
 
 impl Model {
     /// The model in the executable.
     pub fn built_in() -> Result<Self, ModelError> {
         let files = default_model::FILES;
-        Parts {
-            layout: Layout::Default,
-            name: "built-in".to_owned(),
-            settings: Some(files.settings.to_owned()),
-            config: files.config.to_owned(),
-            tokenizer: files.tokenizer.to_owned(),
-            graph: GraphSource::Embedded(files.graph),
-            sha256: sha256_of(&[
-                ("config.json", files.config.as_bytes()),
-                ("model.onnx", files.graph),
-                (SETTINGS_FILE, files.settings.as_bytes()),
-                ("tokenizer.json", files.tokenizer.as_bytes()),
-            ]),
-        }
-        .assemble()
+        let sha256 = sha256_of(&[
+            ("config.json", files.config.as_bytes()),
+            ("model.onnx", files.graph),
+            (SETTINGS_FILE, files.settings.as_bytes()),
+            ("tokenizer.json", files.tokenizer.as_bytes()),
+        ]);
+        let texts = Texts { config: files.config, tokenizer: files.tokenizer, settings: Some(files.settings) };
+        let graph = GraphSource::Embedded(files.graph);
+        hugging_face::parts(Layout::Default, "built-in".to_owned(), &texts, graph, sha256)?.assemble()
     }
 
-    /// The model in the folder, or the one in the executable if none is given.
+    /// The model in the folder or zip, or the one in the executable if none is given.
     pub fn open(path: Option<&Path>) -> Result<Self, ModelError> {
         path.map_or_else(Self::built_in, Self::load)
     }
@@ -145,43 +187,35 @@ impl Model {
         Tokenizer::from_json(default_model::FILES.tokenizer).map_err(ModelError::Tokenizer)
     }
 
-    /// The model in a folder: `model.onnx` (or `onnx/model.onnx`), `tokenizer.json`, `config.json`, and
-    /// [`SETTINGS_FILE`] unless its labels speak for themselves.
+    /// The model in a folder or zip, of whatever layout.
     pub fn load(path: &Path) -> Result<Self, ModelError> {
-        let layout = |reason: &str| ModelError::Layout { path: path.to_owned(), reason: reason.to_owned() };
+        let layout = |reason: &str| Err(ModelError::Layout { path: path.to_owned(), reason: reason.to_owned() });
         if path.is_file() {
-            return Err(layout(if starts_with(path, b"PK")? {
-                "Spark NLP archives are not read yet; give a folder with model.onnx, tokenizer.json and config.json"
-            } else {
-                "a model is a folder with model.onnx, tokenizer.json and config.json"
-            }));
+            if !starts_with(path, b"PK")? {
+                return layout(
+                    "it is not a zip file; a model is a folder with model.onnx, config.json and tokenizer.json, or a \
+                     model of Spark NLP: its folder, or the zip that it was downloaded as",
+                );
+            }
+            return spark_model::load(path, &mut Archive::open(path).map_err(ModelError::Archive)?)?.assemble();
         }
         if !path.is_dir() {
-            return Err(layout("there is no such folder"));
+            return layout("there is no such file or folder");
         }
-        if path.join("metadata").is_dir() {
-            return Err(layout("Spark NLP folders are not read yet"));
-        }
-        let graph =
-            ["model.onnx", "onnx/model.onnx"].map(|name| path.join(name)).into_iter().find(|file| file.is_file());
-        let graph = graph.ok_or_else(|| layout("it has neither model.onnx nor onnx/model.onnx"))?;
-        for name in ["tokenizer.json", "config.json"] {
-            if !path.join(name).is_file() {
-                return Err(layout(&format!("it has no {name}")));
+        let is_graph = |name: &&str| path.join(name).is_file();
+        if !["model.onnx", "onnx/model.onnx"].iter().any(is_graph) {
+            let mut archive = Archive::open(path).map_err(ModelError::Archive)?;
+            if spark::has_metadata(&archive) {
+                return spark_model::load(path, &mut archive)?.assemble();
             }
         }
-        let settings = path.join(SETTINGS_FILE);
-        let settings = settings.is_file().then(|| read(&settings)).transpose()?;
-        Parts {
-            layout: if settings.is_some() { Layout::Responsum } else { Layout::HuggingFace },
-            name: path.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned()),
-            sha256: sha256_of_folder(path, &graph)?,
-            settings,
-            config: read(&path.join("config.json"))?,
-            tokenizer: read(&path.join("tokenizer.json"))?,
-            graph: GraphSource::File(graph),
-        }
-        .assemble()
+        hugging_face::load(path)?.assemble()
+    }
+
+    /// The same model with other windows.
+    pub fn with_max_tokens(mut self, max_tokens: usize) -> Result<Self, ModelError> {
+        self.max_tokens = within("max_tokens", max_tokens, self.tokens_max)?;
+        Ok(self)
     }
 
     /// Whether it says how likely the disease at issue is a cancer.
@@ -196,111 +230,59 @@ impl Model {
 }
 
 /// What a layout gives; the same from here on for all of them.
-struct Parts {
-    layout: Layout,
-    name: String,
-    settings: Option<String>,
-    config: String,
-    tokenizer: String,
-    graph: GraphSource,
-    sha256: Sha256Digest,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    id: String,
-    version: String,
-    max_tokens: usize,
-    #[serde(default)]
-    context_tokens: usize,
-    labels: BTreeMap<String, String>,
-    outputs: Outputs,
-    categories: Option<Categories>,
-    calibration: Option<Calibration>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Outputs {
-    label: String,
-    category: Option<String>,
-    cancer: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Categories {
-    order: Vec<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Calibration {
-    temperature: f32,
-    document: Option<DocumentScale>,
-}
-
-/// The fields of a Hugging Face `config.json` that we need.
-#[derive(Deserialize)]
-struct Config {
-    id2label: BTreeMap<String, String>,
-    max_position_embeddings: Option<usize>,
-    vocab_size: Option<usize>,
-    pad_token_id: Option<u32>,
-    problem_type: Option<String>,
+pub(super) struct Parts {
+    pub(super) layout: Layout,
+    pub(super) name: String,
+    /// In the order of the logits.
+    pub(super) labels: Vec<String>,
+    /// Tokens that the model can take.
+    pub(super) tokens_max: usize,
+    /// Tokens that it is given unless the settings say otherwise.
+    pub(super) tokens_default: usize,
+    pub(super) reads: Reads,
+    pub(super) coalesce: bool,
+    pub(super) activation: Activation,
+    pub(super) vocabulary: Option<usize>,
+    pub(super) padding: u32,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) graph: GraphSource,
+    pub(super) settings: Settings,
+    pub(super) sha256: Sha256Digest,
 }
 
 impl Parts {
     fn assemble(self) -> Result<Model, ModelError> {
-        let settings = self.settings.as_deref().map(toml::from_str::<Settings>).transpose();
-        let settings = settings.map_err(ModelError::Settings)?;
-        let config: Config = serde_json::from_str(&self.config).map_err(ModelError::Config)?;
-        if config.problem_type.as_deref() == Some("multi_label_classification") {
+        let settings = self.settings;
+        let labels = settings.own_labels(&self.labels)?;
+        let categories = settings.category_order()?;
+        let reads = settings.unit.unwrap_or(self.reads);
+        if reads == Reads::Document && settings.context_tokens > 0 {
             return Err(ModelError::Meaning(
-                "the model gives several labels at once; one label per text is needed".into(),
+                "unit = \"document\" leaves no context to be read: context_tokens must be 0".into(),
             ));
         }
-        let meanings = settings.as_ref().map(|settings| &settings.labels);
-        let labels = own_labels(&config.id2label, meanings)?;
-        let positions = config.max_position_embeddings.unwrap_or(usize::MAX);
-        let max_tokens = settings.as_ref().map_or(positions.min(512), |settings| settings.max_tokens);
-        if !(MIN_TOKENS..=positions).contains(&max_tokens) {
-            let found = format!("max_tokens is {max_tokens}; the model takes {MIN_TOKENS} to {positions}");
-            return Err(ModelError::Meaning(found));
-        }
-        let categories = settings.as_ref().and_then(|settings| settings.categories.as_ref());
-        let categories = categories.map_or(Ok(Vec::new()), category_order)?;
-        let calibration = settings.as_ref().and_then(|settings| settings.calibration.as_ref());
-        let document_scale = calibration.and_then(|calibration| calibration.document);
-        if document_scale.is_some_and(|scale| !scale.is_sound()) {
-            return Err(ModelError::Meaning("calibration.document holds a number that cannot be used".into()));
-        }
-        let temperature = calibration.map_or(1.0, |calibration| calibration.temperature);
-        if !(temperature.is_finite() && temperature > 0.0) {
-            return Err(ModelError::Meaning("calibration.temperature must be above 0".into()));
-        }
-        let outputs = settings.as_ref().map(|settings| &settings.outputs);
-        let heads = heads(outputs, labels.len(), categories.len())?;
-        let short_hash = self.sha256.hex()[..12].to_owned();
         Ok(Model {
             layout: self.layout,
-            version: ModelVersion {
-                id: settings.as_ref().map_or(self.name, |settings| settings.id.clone()),
-                version: settings.as_ref().map_or(short_hash, |settings| settings.version.clone()),
-                sha256: self.sha256,
-            },
-            max_tokens,
-            context_tokens: settings.as_ref().map_or(0, |settings| settings.context_tokens),
+            max_tokens: within("max_tokens", settings.max_tokens.unwrap_or(self.tokens_default), self.tokens_max)?,
+            context_tokens: settings.context_tokens,
+            reads,
+            coalesce: self.coalesce && reads == Reads::Sentences,
+            activation: settings.activation(self.activation)?,
+            temperature: settings.temperature()?,
+            document_scale: settings.document_scale()?,
+            heads: settings.heads(labels.len(), categories.len())?,
             labels,
             categories,
-            temperature,
-            document_scale,
-            vocabulary: config.vocab_size,
-            padding: config.pad_token_id.unwrap_or(0),
-            tokenizer: Tokenizer::from_json(&self.tokenizer).map_err(ModelError::Tokenizer)?,
+            vocabulary: self.vocabulary,
+            padding: self.padding,
+            tokenizer: self.tokenizer,
             graph: self.graph,
-            heads,
+            tokens_max: self.tokens_max,
+            version: ModelVersion {
+                id: settings.id.unwrap_or(self.name),
+                version: settings.version.unwrap_or_else(|| self.sha256.hex()[..12].to_owned()),
+                sha256: self.sha256,
+            },
         })
     }
 }
@@ -308,73 +290,12 @@ impl Parts {
 /// A window must hold a few words beside its special tokens.
 const MIN_TOKENS: usize = 8;
 
-fn heads(outputs: Option<&Outputs>, labels: usize, categories: usize) -> Result<Heads, ModelError> {
-    let head = |output: &str, classes| Head { output: output.to_owned(), classes };
-    let Some(outputs) = outputs else {
-        return Ok(Heads { label: head("logits", labels), category: None, cancer: None });
-    };
-    if outputs.category.is_some() != (categories > 0) {
-        let fault = format!("{SETTINGS_FILE} must name outputs.category and categories.order both, or neither");
-        return Err(ModelError::Meaning(fault));
+fn within(name: &str, tokens: usize, most: usize) -> Result<usize, ModelError> {
+    if (MIN_TOKENS..=most).contains(&tokens) {
+        Ok(tokens)
+    } else {
+        Err(ModelError::Meaning(format!("{name} is {tokens}; the model takes {MIN_TOKENS} to {most}")))
     }
-    Ok(Heads {
-        label: head(&outputs.label, labels),
-        category: outputs.category.as_deref().map(|output| head(output, categories)),
-        cancer: outputs.cancer.as_deref().map(|output| head(output, CANCER_CLASSES)),
-    })
-}
-
-/// The labels in the order of their ids, each with its meaning: from the settings, else from its name.
-fn own_labels(
-    id2label: &BTreeMap<String, String>,
-    meanings: Option<&BTreeMap<String, String>>,
-) -> Result<Vec<OwnLabel>, ModelError> {
-    let mut labels = Vec::with_capacity(id2label.len());
-    for id in 0..id2label.len() {
-        let name = id2label.get(&id.to_string());
-        let name = name.ok_or_else(|| ModelError::Meaning(format!("config.json: id2label has no label {id}")))?;
-        let label = match meanings {
-            Some(meanings) => meanings.get(name).and_then(|code| Label::from_code(code)),
-            None => label_by_name(name),
-        };
-        let label = label.ok_or_else(|| meaning_missing(name, id2label))?;
-        labels.push(OwnLabel { name: name.clone(), label });
-    }
-    for label in [Label::Responded, Label::NotResponded] {
-        if !labels.iter().any(|own| own.label == label) {
-            return Err(ModelError::Meaning(format!("none of the model's labels means {}", label.code())));
-        }
-    }
-    Ok(labels)
-}
-
-fn label_by_name(name: &str) -> Option<Label> {
-    let name = name.to_ascii_lowercase();
-    match name.as_str() {
-        "yes" => Some(Label::Responded),
-        "no" => Some(Label::NotResponded),
-        "na" => Some(Label::NotStated),
-        code => Label::from_code(code),
-    }
-}
-
-fn meaning_missing(name: &str, id2label: &BTreeMap<String, String>) -> ModelError {
-    let lines: Vec<String> = id2label.values().map(|name| format!("{name:?} = \"…\"")).collect();
-    ModelError::Meaning(format!(
-        "the model's label {name:?} is not known; write a {SETTINGS_FILE} beside model.onnx with id, version, \
-         max_tokens, [outputs] label = \"logits\" and [labels] {}, each one of responded, \
-         not-responded, not-stated",
-        lines.join(", ")
-    ))
-}
-
-fn category_order(categories: &Categories) -> Result<Vec<Category>, ModelError> {
-    let order: Option<Vec<Category>> = categories.order.iter().map(|code| Category::from_code(code)).collect();
-    let order = order.filter(|order| Category::ALL.iter().all(|category| order.contains(category)));
-    order.filter(|order| order.len() == Category::ALL.len()).ok_or_else(|| {
-        let codes = Category::ALL.map(Category::code).join(", ");
-        ModelError::Meaning(format!("{SETTINGS_FILE}: categories.order must hold each of {codes} once"))
-    })
 }
 
 #[cfg(test)]
@@ -473,15 +394,6 @@ mod tests {
             let cause = std::error::Error::source(&error).expect("a cause").to_string();
             assert!(cause.contains(expected), "{cause}");
         }
-    }
-
-    #[test]
-    fn an_archive_of_spark_nlp_is_recognised_and_refused() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let archive = folder.path().join("model.zip");
-        std::fs::write(&archive, b"PK\x03\x04").expect("a file");
-        let error = Model::load(&archive).expect_err("a fault").to_string();
-        assert!(error.contains("Spark NLP archives are not read yet"), "{error}");
     }
 
     #[test]

@@ -5,8 +5,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ort::environment::Environment;
+use ort::ep;
+use ort::session::builder::SessionBuilder;
 use ort::session::{Session, SessionInputValue};
 use ort::value::{Outlet, Tensor, TensorElementType, ValueType};
+
+use super::graph_source::Graph as Source;
+use super::provider::{ExecutionProvider, MissingProvider, ProviderSettings};
+use super::session::SessionSettings;
 
 /// Why ONNX Runtime cannot be had, a graph cannot be loaded, or a batch cannot be run.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +38,23 @@ pub enum OnnxError {
         #[source]
         source: ort::Error,
     },
+    /// The provider is not there.
+    #[error(
+        "the execution provider {} is not there ({reason}): load an ONNX Runtime that has it (ORT_DYLIB_PATH), or set \
+         execution_provider to cpu, or execution_provider_missing to cpu",
+        provider.name()
+    )]
+    Provider {
+        /// Which.
+        provider: ExecutionProvider,
+        /// Why not.
+        reason: String,
+    },
+    /// The vocabulary has tokens that the graph does not know.
+    #[error(
+        "the ONNX graph does not fit: it fails on token {0}, the last of the vocabulary: they are not of one model"
+    )]
+    VocabularyTooLarge(u32),
     /// The graph does not fit what we give it or want of it.
     #[error("the ONNX graph does not fit: {0}")]
     Graph(String),
@@ -41,15 +64,6 @@ impl OnnxError {
     fn runtime<R>(doing: &'static str) -> impl FnOnce(ort::Error<R>) -> Self {
         move |source| Self::Runtime { doing, source: ort::Error::new(source.message().to_owned()) }
     }
-}
-
-/// Where a graph is.
-#[derive(Clone, Debug)]
-pub enum GraphSource {
-    /// In the executable.
-    Embedded(&'static [u8]),
-    /// In a file; weights in files beside it are found by ONNX Runtime.
-    File(PathBuf),
 }
 
 /// One head of the graph: the output's name, and how many classes it tells apart.
@@ -148,20 +162,27 @@ impl Input {
 
 impl Graph {
     /// Loads the graph and checks that it takes token ids and gives the heads.
-    ///
-    /// `threads` is how many threads one operation of the graph may use.
-    pub fn load(source: &GraphSource, heads: Heads, threads: usize) -> Result<Self, OnnxError> {
+    pub(super) fn load(source: Source, heads: Heads, settings: SessionSettings) -> Result<Self, OnnxError> {
         let environment = environment()?;
-        let mut builder = Session::builder(&environment)
+        let builder = Session::builder(&environment)
             .map_err(OnnxError::runtime("preparing an ONNX Runtime session"))?
-            .with_intra_threads(threads)
+            .with_intra_threads(settings.threads)
             .map_err(OnnxError::runtime("setting the threads of the ONNX Runtime session"))?
             // Idle threads must not burn the processor: reports come now and then.
             .with_intra_op_spinning(false)
             .map_err(OnnxError::runtime("setting the threads of the ONNX Runtime session"))?;
+        let mut builder = with_provider(builder, settings.provider)?;
         let session = match source {
-            GraphSource::Embedded(bytes) => builder.commit_from_memory(bytes),
-            GraphSource::File(path) => builder.commit_from_file(path),
+            Source::Memory(bytes) => builder.commit_from_memory(bytes),
+            Source::File(path) => builder.commit_from_file(path),
+            // The folder of the weights may go when they are mapped.
+            Source::Split(graph, folder) => builder
+                .with_config_entry(
+                    "session.model_external_initializers_file_folder_path",
+                    folder.path().to_string_lossy(),
+                )
+                .map_err(OnnxError::runtime("telling ONNX Runtime where the weights are"))?
+                .commit_from_memory(&graph),
         }
         .map_err(OnnxError::runtime("reading the ONNX graph"))?;
         let inputs = check_inputs(session.inputs())?;
@@ -198,6 +219,60 @@ impl Graph {
     }
 }
 
+/// Asks for the execution provider; what the graph holds that it cannot do, the processor does.
+fn with_provider(builder: SessionBuilder, settings: ProviderSettings) -> Result<SessionBuilder, OnnxError> {
+    let provider = settings.provider;
+    let missing = |reason: String| match settings.missing {
+        MissingProvider::Error => Err(OnnxError::Provider { provider, reason }),
+        MissingProvider::Cpu => {
+            tracing::warn!(
+                provider = provider.name(),
+                reason,
+                "the execution provider is not there: the processor is used"
+            );
+            Ok(())
+        }
+    };
+    if provider == ExecutionProvider::Cpu {
+        return Ok(builder);
+    }
+    let Some((available, dispatch)) = dispatch(provider) else {
+        let reason = format!("this responsum was built without the cargo feature {}", provider.name());
+        return missing(reason).map(|()| builder);
+    };
+    if !available {
+        return missing("the ONNX Runtime library that is loaded does not have it".to_owned()).map(|()| builder);
+    }
+    match builder.with_execution_providers([dispatch.error_on_failure()]) {
+        Ok(builder) => Ok(builder),
+        Err(error) => {
+            missing(error.message().to_owned())?;
+            Ok(error.recover())
+        }
+    }
+}
+
+/// Whether the loaded library has the provider, and how to ask for it; nothing if this build cannot ask for it.
+fn dispatch(provider: ExecutionProvider) -> Option<(bool, ep::ExecutionProviderDispatch)> {
+    #[cfg(any(feature = "cuda", feature = "tensorrt", feature = "openvino", feature = "coreml"))]
+    use ep::ExecutionProvider as _;
+    match provider {
+        #[cfg(feature = "cuda")]
+        ExecutionProvider::Cuda => Some((ep::CUDA::is_available().unwrap_or(false), ep::CUDA::default().build())),
+        #[cfg(feature = "tensorrt")]
+        ExecutionProvider::TensorRt => {
+            Some((ep::TensorRT::is_available().unwrap_or(false), ep::TensorRT::default().build()))
+        }
+        #[cfg(feature = "openvino")]
+        ExecutionProvider::OpenVino => {
+            Some((ep::OpenVINO::is_available().unwrap_or(false), ep::OpenVINO::default().build()))
+        }
+        #[cfg(feature = "coreml")]
+        ExecutionProvider::CoreMl => Some((ep::CoreML::is_available().unwrap_or(false), ep::CoreML::default().build())),
+        _ => None,
+    }
+}
+
 fn check_inputs(inputs: &[Outlet]) -> Result<Vec<Input>, OnnxError> {
     let known = |outlet: &Outlet| Input::ALL.into_iter().find(|input| input.name() == outlet.name());
     let mut found = Vec::new();
@@ -231,7 +306,7 @@ fn check_head(outputs: &[Outlet], head: &Head) -> Result<(), OnnxError> {
     match **shape {
         [_, width] if width == classes || width < 0 => Ok(()),
         [_, width] => Err(OnnxError::Graph(format!(
-            "output {} tells {width} classes apart, the model's settings name {classes}",
+            "output {} tells {width} classes apart, and the model has {classes} labels",
             head.output
         ))),
         _ => Err(OnnxError::Graph(format!("output {} is not of shape (batch, classes)", head.output))),

@@ -12,12 +12,44 @@ pub(super) struct Reading {
     pub(super) cancer: Option<Score>,
 }
 
+/// How a model's label logits become scores.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Activation {
+    /// One label of all: the scores sum to one.
+    Softmax,
+    /// Each label on its own, which is given if its score is above the threshold.
+    Sigmoid {
+        /// Between 0 and 1.
+        threshold: f32,
+    },
+}
+
+impl Activation {
+    /// The scores of the model's own labels.
+    pub fn scores(self, logits: &[f32], temperature: f32) -> Vec<f32> {
+        match self {
+            Self::Softmax => softmax(logits, temperature),
+            Self::Sigmoid { .. } => logits.iter().map(|logit| 1.0 / (1.0 + (-logit / temperature).exp())).collect(),
+        }
+    }
+
+    /// The label that is given; none if no score is above the threshold.
+    pub fn best(self, scores: &[f32]) -> Option<usize> {
+        let best = (0..scores.len()).reduce(|best, label| if scores[label] > scores[best] { label } else { best })?;
+        match self {
+            Self::Sigmoid { threshold } if scores[best] <= threshold => None,
+            _ => Some(best),
+        }
+    }
+}
+
 /// How a model's logits are to be read.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Scale {
     labels: Vec<Label>,
     categories: Vec<Category>,
     temperature: f32,
+    activation: Activation,
 }
 
 impl Scale {
@@ -26,15 +58,15 @@ impl Scale {
             labels: model.labels.iter().map(|own| own.label).collect(),
             categories: model.categories.clone(),
             temperature: model.temperature,
+            activation: model.activation,
         }
     }
 
     /// One reading per row; nothing if a logit is not a number.
     pub(super) fn read(&self, logits: &Logits) -> Option<Vec<Reading>> {
         let row = |row: usize| {
-            let own = softmax(&logits.label[row], self.temperature);
             Some(Reading {
-                label: LabelScores::new(sums(&self.labels, &own, Label::ALL)?)?,
+                label: self.labels(&logits.label[row])?,
                 category: match &logits.category {
                     Some(rows) => {
                         let own = softmax(&rows[row], 1.0);
@@ -49,6 +81,30 @@ impl Scale {
             })
         };
         (0..logits.label.len()).map(row).collect()
+    }
+
+    /// Our labels' probabilities.
+    ///
+    /// Labels that are told each on its own compete with none of them: the odds of a label against none are those of its
+    /// logit against the threshold's. So the likeliest of ours is the one that the model gives.
+    fn labels(&self, logits: &[f32]) -> Option<LabelScores> {
+        let own = match self.activation {
+            Activation::Softmax => softmax(logits, self.temperature),
+            Activation::Sigmoid { threshold } => {
+                let line = (threshold / (1.0 - threshold)).ln();
+                let above = Label::ALL.map(|label| {
+                    let of_label = self.labels.iter().zip(logits).filter(|(own, _)| **own == label);
+                    let none = if label == Label::NotStated { 0.0 } else { f32::NEG_INFINITY };
+                    // `max` would pass over what is not a number.
+                    of_label.fold(none, |top, (_, logit)| {
+                        let above = logit / self.temperature - line;
+                        if above > top || above.is_nan() { above } else { top }
+                    })
+                });
+                return LabelScores::new(sums(&Label::ALL, &softmax(&above, 1.0), Label::ALL)?);
+            }
+        };
+        LabelScores::new(sums(&self.labels, &own, Label::ALL)?)
     }
 }
 
@@ -93,6 +149,7 @@ mod tests {
             labels: vec![Label::Responded, Label::Responded, Label::NotResponded],
             categories: Vec::new(),
             temperature: 1.0,
+            activation: Activation::Softmax,
         };
         let logits = Logits { label: vec![vec![0.0, 0.0, 0.0]], category: None, cancer: None };
         let readings = scale.read(&logits).expect("scores");
@@ -102,9 +159,41 @@ mod tests {
 
     #[test]
     fn logits_that_are_not_numbers_give_no_scores() {
-        let scale = Scale { labels: Label::ALL.to_vec(), categories: Vec::new(), temperature: 1.0 };
+        let scale = Scale {
+            labels: Label::ALL.to_vec(),
+            categories: Vec::new(),
+            temperature: 1.0,
+            activation: Activation::Softmax,
+        };
         let logits = Logits { label: vec![vec![f32::NAN, 0.0, 0.0]], category: None, cancer: None };
         assert_eq!(scale.read(&logits), None);
+    }
+
+    #[test]
+    fn labels_told_each_on_its_own_are_given_above_the_threshold_only() {
+        let scale = |threshold: f32| Scale {
+            labels: vec![Label::NotResponded, Label::Responded],
+            categories: Vec::new(),
+            temperature: 1.0,
+            activation: Activation::Sigmoid { threshold },
+        };
+        // The sigmoid of 1 is 0.73.
+        for (logits, threshold, wanted) in [
+            ([-2.0, 1.0], 0.5, Label::Responded),
+            ([-2.0, 1.0], 0.8, Label::NotStated),
+            ([2.0, 1.0], 0.5, Label::NotResponded),
+            ([-2.0, -1.0], 0.5, Label::NotStated),
+            ([-2.0, -1.0], 0.2, Label::Responded),
+        ] {
+            let logits = Logits { label: vec![logits.to_vec()], category: None, cancer: None };
+            assert_eq!(
+                scale(threshold).read(&logits).expect("scores")[0].label.best(),
+                wanted,
+                "{logits:?} {threshold}"
+            );
+        }
+        let logits = Logits { label: vec![vec![f32::NAN, 0.0]], category: None, cancer: None };
+        assert_eq!(scale(0.5).read(&logits), None);
     }
 
     proptest! {

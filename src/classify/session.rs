@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 use super::ClassifyError;
 use super::model::Model;
 use super::onnx::{Batch, Graph, Logits, OnnxError};
+use super::provider::ProviderSettings;
 use super::scores::Scale;
 use super::windows::EncodedWindow;
 use crate::domain::annotation::WindowScores;
@@ -24,12 +25,18 @@ pub struct SessionSettings {
     /// Requests that may wait for the model. Beyond this, callers are turned away at once: a short queue keeps the
     /// wait below the time-out of those who wait.
     pub queue_requests_max: usize,
+    /// What does the arithmetic.
+    pub provider: ProviderSettings,
 }
 
 impl Default for SessionSettings {
-    /// All processors, and a queue of 64 requests.
+    /// All processors and nothing else, and a queue of 64 requests.
     fn default() -> Self {
-        Self { threads: thread::available_parallelism().map_or(1, usize::from), queue_requests_max: 64 }
+        Self {
+            threads: thread::available_parallelism().map_or(1, usize::from),
+            queue_requests_max: 64,
+            provider: ProviderSettings::default(),
+        }
     }
 }
 
@@ -50,10 +57,10 @@ pub struct SessionThread {
 impl SessionThread {
     /// Loads the graph, tries it once, and starts the thread.
     pub fn start(model: &Model, settings: SessionSettings) -> Result<Self, ClassifyError> {
-        let graph = Graph::load(&model.graph, model.heads.clone(), settings.threads).map_err(ClassifyError::Load)?;
+        let graph = model.graph.prepare().map_err(ClassifyError::Model)?;
+        let graph = Graph::load(graph, model.heads.clone(), settings).map_err(ClassifyError::Load)?;
         let mut worker = Worker { graph, scale: Scale::of(model), padding: model.padding };
-        let probe = model.tokenizer.encode("").map_err(ClassifyError::Tokenize)?;
-        worker.run(&[&probe]).map_err(ClassifyError::Load)?;
+        worker.probe(model)?;
         let (queue, requests) = sync_channel(settings.queue_requests_max);
         let (life, alive) = watch::channel(());
         thread::Builder::new()
@@ -163,6 +170,21 @@ impl Worker {
         Some(Ok(scores.into_iter().flatten().collect()))
     }
 
+    /// Tries the graph with a text of nothing, and with the last of the vocabulary's tokens.
+    fn probe(&mut self, model: &Model) -> Result<(), ClassifyError> {
+        let mut ids = model.tokenizer.encode("").map_err(ClassifyError::Tokenize)?;
+        if ids.is_empty() {
+            ids.push(model.padding);
+        }
+        self.run(&[&ids]).map_err(ClassifyError::Load)?;
+        let last = model.vocabulary.and_then(|entries| u32::try_from(entries.checked_sub(1)?).ok());
+        if let Some(last) = last {
+            ids.insert(1, last);
+            self.run(&[&ids]).map_err(|_| ClassifyError::Load(OnnxError::VocabularyTooLarge(last)))?;
+        }
+        Ok(())
+    }
+
     fn logits(&mut self, ids: &[u32]) -> Result<Vec<f32>, ClassifyError> {
         let logits = self.run(&[ids]).map_err(ClassifyError::Run)?;
         Ok(logits.label.into_iter().next().unwrap_or_default())
@@ -201,7 +223,7 @@ mod tests {
     use crate::domain::narrative::SectionKind;
 
     fn session(queue_requests_max: usize) -> SessionThread {
-        let settings = SessionSettings { threads: 1, queue_requests_max };
+        let settings = SessionSettings { threads: 1, queue_requests_max, ..SessionSettings::default() };
         SessionThread::start(tiny_model(), settings).expect("a session")
     }
 
@@ -287,7 +309,8 @@ mod tests {
     #[test]
     fn a_caller_who_left_is_skipped() {
         let model = tiny_model();
-        let graph = Graph::load(&model.graph, model.heads.clone(), 1).expect("a graph");
+        let graph = model.graph.prepare().expect("a graph");
+        let graph = Graph::load(graph, model.heads.clone(), SessionSettings::default()).expect("a graph");
         let mut worker = Worker { graph, scale: Scale::of(model), padding: model.padding };
         assert!(worker.scores(&windows(&["Stable."]), || true).is_none());
     }

@@ -1,6 +1,10 @@
 //! Text to token ids.
 
+use std::sync::Arc;
+
 use tokenizers::pipeline::{EncodeOptions, Override, PipelineToken, PipelineTokenizer};
+
+use super::spark::tokenizer::SparkTokenizer;
 
 /// Why a text cannot be turned into tokens.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +20,28 @@ pub enum TokenizeError {
 /// A model's tokenizer.
 #[derive(Clone)]
 pub struct Tokenizer {
-    pipeline: PipelineTokenizer,
+    kind: Kind,
+}
+
+#[derive(Clone)]
+enum Kind {
+    /// That of a `tokenizer.json`.
+    Pipeline(Box<PipelineTokenizer>),
+    /// Spark NLP's.
+    Spark(Arc<SparkTokenizer>),
+}
+
+/// What a text is to a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids, special tokens included; no more than the limit.
+    pub ids: Vec<u32>,
+    /// Pieces that the whole text has, without special tokens.
+    pub pieces_total: usize,
+    /// Whether pieces were cut off at the limit.
+    pub truncated: bool,
+    /// Words that the tokenizer does not read, as Spark's leaves out what follows the first word of a token.
+    pub words_dropped: usize,
 }
 
 impl std::fmt::Debug for Tokenizer {
@@ -28,38 +53,99 @@ impl std::fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// Reads the text of a `tokenizer.json`, also one written by an older version of the tokenizers library.
     pub fn from_json(json: &str) -> Result<Self, TokenizeError> {
-        if let Ok(pipeline) = tokenizers::from_json(json) {
-            return Ok(Self { pipeline });
+        let pipeline = |pipeline| Ok(Self { kind: Kind::Pipeline(Box::new(pipeline)) });
+        if let Ok(read) = tokenizers::from_json(json) {
+            return pipeline(read);
         }
         let canonical = tokenizers::canonicalize_str(json).map_err(|error| TokenizeError::Load(error.into()))?;
-        let pipeline = tokenizers::from_json(&canonical).map_err(TokenizeError::Load)?;
-        Ok(Self { pipeline })
+        pipeline(tokenizers::from_json(&canonical).map_err(TokenizeError::Load)?)
+    }
+
+    /// Spark NLP's tokenizer with these entries, in the order of their ids; none if a special token is not among them.
+    pub fn spark(entries: Vec<String>, case_sensitive: bool) -> Option<Self> {
+        let tokenizer = SparkTokenizer::new(entries, case_sensitive)?;
+        Some(Self { kind: Kind::Spark(Arc::new(tokenizer)) })
     }
 
     /// Token ids with the special tokens around them. Nothing is cut off, whatever the tokenizer's own settings say.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
-        self.ids(text, true)
+        match &self.kind {
+            Kind::Pipeline(pipeline) => ids(pipeline, text, true),
+            Kind::Spark(spark) => Ok(spark.encode(text)),
+        }
     }
 
     /// Token ids without special tokens.
     pub fn pieces(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
-        self.ids(text, false)
+        match &self.kind {
+            Kind::Pipeline(pipeline) => ids(pipeline, text, false),
+            Kind::Spark(spark) => Ok(spark.pieces(text).ids),
+        }
+    }
+
+    /// Token ids of the text with the special tokens around them, cut at the limit, and what is not among them.
+    pub fn encode_within(&self, text: &str, max_tokens: usize) -> Result<Encoded, TokenizeError> {
+        let pieces_total = self.pieces(text)?.len();
+        let mut ids = self.encode(text)?;
+        let truncated = ids.len() > max_tokens;
+        if truncated {
+            // The special token that ends a text stays.
+            let end = ids.pop();
+            ids.truncate(max_tokens.saturating_sub(1));
+            ids.extend(end);
+        }
+        let words_dropped = match &self.kind {
+            Kind::Pipeline(_) => 0,
+            Kind::Spark(spark) => spark.pieces(text).words_dropped,
+        };
+        Ok(Encoded { ids, pieces_total, truncated, words_dropped })
     }
 
     /// The vocabulary's text for an id.
     pub fn token(&self, id: u32) -> Option<String> {
-        self.pipeline.get_model().id_to_token(id)
+        match &self.kind {
+            Kind::Pipeline(pipeline) => pipeline.get_model().id_to_token(id),
+            Kind::Spark(spark) => spark.token(id).map(str::to_owned),
+        }
     }
 
-    fn ids(&self, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TokenizeError> {
-        let options = EncodeOptions {
-            add_special_tokens,
-            encode_special_tokens: false,
-            padding: Override::Off,
-            truncation: Override::Off,
-        };
-        let mut tokens = Vec::with_capacity(text.len() / 3 + 2);
-        self.pipeline.encode_into(text, &options, &mut tokens).map_err(|_| TokenizeError::Encode)?;
-        Ok(tokens.into_iter().map(PipelineToken::id).collect())
+    /// How it makes tokens of a text.
+    pub const fn tokenization(&self) -> &'static str {
+        match self.kind {
+            Kind::Pipeline(_) => "huggingface",
+            Kind::Spark(_) => "spark",
+        }
+    }
+}
+
+fn ids(pipeline: &PipelineTokenizer, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TokenizeError> {
+    let options = EncodeOptions {
+        add_special_tokens,
+        encode_special_tokens: false,
+        padding: Override::Off,
+        truncation: Override::Off,
+    };
+    let mut tokens = Vec::with_capacity(text.len() / 3 + 2);
+    pipeline.encode_into(text, &options, &mut tokens).map_err(|_| TokenizeError::Encode)?;
+    Ok(tokens.into_iter().map(PipelineToken::id).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn byte_level_and_unigram_tokenizers_give_what_python_gives() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/tokenizers");
+        for family in ["roberta", "modernbert", "deberta"] {
+            let read = |name: String| std::fs::read_to_string(folder.join(name)).expect("a file");
+            let tokenizer = Tokenizer::from_json(&read(format!("{family}.json"))).expect("a tokenizer");
+            let rows: Vec<serde_json::Value> =
+                serde_json::from_str(&read(format!("{family}.expected.json"))).expect("JSON");
+            for row in rows {
+                let text = row["text"].as_str().expect("a text");
+                assert_eq!(serde_json::json!(tokenizer.encode(text).expect("ids")), row["ids"], "{family}: {text}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! What the model reads at once: one window for each sentence, with the text before it as context.
 
-use super::tokenize::{TokenizeError, Tokenizer};
+use super::tokenize::{Encoded, TokenizeError, Tokenizer};
 use crate::domain::annotation::Window;
 use crate::domain::narrative::{Narrative, SectionKind, Span};
 
@@ -106,6 +106,58 @@ pub fn cut_whole(
         Cutter { text, tokenizer, limits }.focus(focus, 0, &mut windows)?;
     }
     Ok(windows)
+}
+
+/// The text of a report's sections that are read as one window, cut at the limit; with it what was not read. Nothing if
+/// there is neither letter nor digit.
+///
+/// `focus` is the smallest span around what could be read.
+pub fn whole(
+    narrative: &Narrative,
+    tokenizer: &Tokenizer,
+    max_tokens: usize,
+) -> Result<Option<(EncodedWindow, Encoded)>, TokenizeError> {
+    let text = narrative.text();
+    let (mut read, mut focus) = (String::new(), None::<Span>);
+    for section in narrative.sections().iter().filter(|section| is_read(section.kind)) {
+        if let Some(span) = trimmed(text, section.span.start(), section.span.end()) {
+            focus = Some(focus.map_or(span, |focus| focus.join(span)));
+        }
+        read.push_str(section.span.of(text));
+        read.push('\n');
+    }
+    let Some(mut focus) = focus else { return Ok(None) };
+    let encoded = tokenizer.encode_within(&read, max_tokens)?;
+    if encoded.truncated {
+        focus = read_part(narrative, focus, tokenizer, max_tokens)?;
+    }
+    Ok(Some((EncodedWindow { window: Window { focus, section: 0 }, ids: encoded.ids.clone() }, encoded)))
+}
+
+/// The part of the focus up to the end of the sentence in which the limit is reached.
+fn read_part(
+    narrative: &Narrative,
+    focus: Span,
+    tokenizer: &Tokenizer,
+    max_tokens: usize,
+) -> Result<Span, TokenizeError> {
+    let sentences: Vec<Span> = narrative
+        .sentences()
+        .iter()
+        .filter(|sentence| is_read(narrative.kind_of(sentence)) && focus.contains(sentence.span))
+        .map(|sentence| sentence.span)
+        .collect();
+    let text = |last: usize| {
+        let read = sentences[..=last].iter().map(|span| span.of(narrative.text()));
+        read.collect::<Vec<_>>().join(" ")
+    };
+    let (mut first, mut last) = (0, sentences.len().saturating_sub(1));
+    while first < last {
+        let middle = usize::midpoint(first, last);
+        if tokenizer.encode(&text(middle))?.len() >= max_tokens { last = middle } else { first = middle + 1 }
+    }
+    let end = sentences.get(first).map_or(focus.end(), |span| span.end());
+    Ok(Span::new(narrative.text(), focus.start(), end).unwrap_or(focus))
 }
 
 /// For each section, the spans that windows are about: its sentences, each with what stands before it and is no

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::annotate::ModelJson;
-use super::texts::{CommandError, ModelArgs, next_line, write_line};
+use super::texts::{CommandError, RunArgs, next_line, write_line};
 use crate::classify::ClassifyError;
-use crate::classify::model::Model;
-use crate::classify::scores::softmax;
+use crate::classify::model::{Model, Reads};
+use crate::classify::scores::Activation;
 use crate::classify::session::SessionThread;
+use crate::domain::label::Label;
 
 /// Look into a model
 #[derive(Clone, Debug, clap::Args)]
@@ -30,7 +31,7 @@ Examples:
   responsum model inspect            # the built-in model
   responsum model inspect ./my-model --json")]
     Inspect {
-        /// Folder of the model [default: the built-in one]
+        /// Folder or zip of the model [default: the built-in one]
         #[arg(value_name = "PATH")]
         path: Option<PathBuf>,
         /// Print JSON
@@ -41,15 +42,23 @@ Examples:
     #[command(after_help = "\
 Each line of the standard input is {\"text\"} or a JSON string; each line of the output belongs to it. Logits and
 scores are in the order of the model's own labels. A text beyond the model's limit is cut here, which `truncated` says;
-`annotate` reads all of it.
+`annotate` reads all of it unless the model reads a report as one text. `label` is null where a model that tells each
+label on its own tells none.
 
 Examples:
   responsum model score ./my-model < texts.jsonl
+  responsum model score ./bert_sequence_classifier_response_to_treatment_onnx.zip --max-tokens 64 < texts.jsonl
   echo '\"No new lesions after six cycles.\"' | responsum model score")]
     Score {
-        /// Folder of the model [default: the built-in one]
+        /// Folder or zip of the model [default: the built-in one]
         #[arg(value_name = "PATH")]
         path: Option<PathBuf>,
+        /// Tokens that the model reads at once, special tokens included [default: the model's own]
+        #[arg(long, value_name = "N")]
+        max_tokens: Option<std::num::NonZeroUsize>,
+        /// How the model is run.
+        #[command(flatten)]
+        run: RunArgs,
     },
 }
 
@@ -64,6 +73,12 @@ struct Inspection<'a> {
     vocabulary: Option<usize>,
     max_tokens: usize,
     context_tokens: usize,
+    unit: &'static str,
+    tokenization: &'static str,
+    activation: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    threshold: Option<f32>,
+    coalesce_sentences: bool,
     temperature: f32,
 }
 
@@ -75,6 +90,10 @@ struct LabelJson<'a> {
 
 /// Writes what the model is.
 pub fn inspect(model: &Model, json: bool, mut output: impl Write) -> Result<(), CommandError> {
+    let (activation, threshold) = match model.activation {
+        Activation::Softmax => ("softmax", None),
+        Activation::Sigmoid { threshold } => ("sigmoid", Some(threshold)),
+    };
     let inspection = Inspection {
         layout: model.layout.name(),
         model: ModelJson::from(&model.version),
@@ -84,6 +103,14 @@ pub fn inspect(model: &Model, json: bool, mut output: impl Write) -> Result<(), 
         vocabulary: model.vocabulary,
         max_tokens: model.max_tokens,
         context_tokens: model.context_tokens,
+        unit: match model.reads {
+            Reads::Sentences => "sentence",
+            Reads::Document => "document",
+        },
+        tokenization: model.tokenizer.tokenization(),
+        activation,
+        threshold,
+        coalesce_sentences: model.coalesce,
         temperature: model.temperature,
     };
     if json {
@@ -106,6 +133,10 @@ impl Inspection<'_> {
         writeln!(output, "{:<12} {vocabulary}", "vocabulary")?;
         writeln!(output, "{:<12} {} tokens", "window", self.max_tokens)?;
         writeln!(output, "{:<12} {} tokens", "context", self.context_tokens)?;
+        writeln!(output, "{:<12} {}", "unit", self.unit)?;
+        writeln!(output, "{:<12} {}", "tokenization", self.tokenization)?;
+        let threshold = self.threshold.map(|threshold| format!(" above {threshold}")).unwrap_or_default();
+        writeln!(output, "{:<12} {}{threshold}", "activation", self.activation)?;
         writeln!(output, "{:<12} {}", "temperature", self.temperature)
     }
 }
@@ -128,7 +159,7 @@ struct Scored<'a> {
     input_ids: Vec<u32>,
     logits: Vec<f32>,
     scores: Vec<f32>,
-    label: &'a str,
+    label: Option<&'a str>,
     mapped_label: &'static str,
     truncated: bool,
     pieces_total: usize,
@@ -137,11 +168,11 @@ struct Scored<'a> {
 /// Writes the model's raw answer to every row of the input.
 pub fn score(
     model: &Model,
-    settings: &ModelArgs,
+    run: &RunArgs,
     mut input: impl BufRead,
     mut output: impl Write,
 ) -> Result<(), CommandError> {
-    let session = SessionThread::start(model, settings.session_settings()).map_err(CommandError::Classify)?;
+    let session = SessionThread::start(model, run.session_settings()).map_err(CommandError::Classify)?;
     let (mut line, mut buffer) = (0, Vec::new());
     while let Some(row) = next_line(&mut input, &mut buffer, &mut line)? {
         let fault = "neither an object with `text` nor a string";
@@ -162,32 +193,20 @@ fn score_text<'a>(
     id: Value,
     text: &str,
 ) -> Result<Scored<'a>, ClassifyError> {
-    let pieces_total = model.tokenizer.pieces(text).map_err(ClassifyError::Tokenize)?.len();
-    let whole = model.tokenizer.encode(text).map_err(ClassifyError::Tokenize)?;
-    let truncated = whole.len() > model.max_tokens;
-    let input_ids = if truncated { truncate(whole, model.max_tokens) } else { whole };
-    let logits = session.logits_blocking(input_ids.clone())?;
-    let scores = softmax(&logits, model.temperature);
-    let best = (1..scores.len()).fold(0, |best, class| if scores[class] > scores[best] { class } else { best });
-    let label = &model.labels[best];
+    let encoded = model.tokenizer.encode_within(text, model.max_tokens).map_err(ClassifyError::Tokenize)?;
+    let logits = session.logits_blocking(encoded.ids.clone())?;
+    let scores = model.activation.scores(&logits, model.temperature);
+    let label = model.activation.best(&scores).map(|best| &model.labels[best]);
     Ok(Scored {
         id,
-        input_ids,
+        input_ids: encoded.ids,
         logits,
         scores,
-        label: &label.name,
-        mapped_label: label.label.code(),
-        truncated,
-        pieces_total,
+        label: label.map(|own| own.name.as_str()),
+        mapped_label: label.map_or(Label::NotStated, |own| own.label).code(),
+        truncated: encoded.truncated,
+        pieces_total: encoded.pieces_total,
     })
-}
-
-/// The first tokens, with the special token that ends a text.
-fn truncate(mut ids: Vec<u32>, max_tokens: usize) -> Vec<u32> {
-    let end = ids.pop();
-    ids.truncate(max_tokens.saturating_sub(1));
-    ids.extend(end);
-    ids
 }
 
 #[cfg(test)]
@@ -197,7 +216,7 @@ mod tests {
 
     fn scored(input: &str) -> Vec<Value> {
         let mut output = Vec::new();
-        score(tiny_model(), &ModelArgs::default(), input.as_bytes(), &mut output).expect("scores");
+        score(tiny_model(), &RunArgs::default(), input.as_bytes(), &mut output).expect("scores");
         let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect()
     }
@@ -233,5 +252,47 @@ mod tests {
         let mut output = Vec::new();
         inspect(tiny_model(), false, &mut output).expect("text");
         assert!(String::from_utf8(output).expect("UTF-8").contains("Yes = responded"));
+    }
+
+    /// Where the toy model lies, and what Spark NLP says of it; nothing, said on stderr, where it is not there.
+    fn toy() -> Option<(PathBuf, Vec<Value>)> {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures/sparknlp");
+        let Ok(expected) = std::fs::read(folder.join("expected.json")) else {
+            eprintln!("SKIPPED: no {}", folder.display());
+            return None;
+        };
+        let model = folder.join("bert_sequence_classifier_toy_onnx_en_6.1.1_3.0_1700000000000");
+        Some((model, serde_json::from_slice(&expected).expect("JSON")))
+    }
+
+    #[test]
+    fn a_model_of_spark_nlp_answers_as_it_does_in_spark() {
+        let Some((folder, expected)) = toy() else { return };
+        let mut archive = folder.clone().into_os_string();
+        archive.push(".zip");
+        for (path, length) in [(&folder, 128), (&folder, 8), (&archive.into(), 128), (&PathBuf::from(&folder), 8)] {
+            let model = Model::load(path).and_then(|model| model.with_max_tokens(length)).expect("a model");
+            let rows: Vec<&Value> = expected.iter().filter(|row| row["max_sentence_length"] == length).collect();
+            assert_eq!(rows.len(), 10);
+            let input: String = rows.iter().map(|row| format!("{}\n", serde_json::json!({"text": row["text"]}))).collect();
+            let mut output = Vec::new();
+            score(&model, &RunArgs::default(), input.as_bytes(), &mut output).expect("scores");
+            let scored: Vec<Value> = String::from_utf8(output)
+                .expect("UTF-8")
+                .lines()
+                .map(|line| serde_json::from_str(line).expect("JSON"))
+                .collect();
+            for (row, scored) in rows.iter().zip(&scored) {
+                assert_eq!((&scored["input_ids"], &scored["label"]), (&row["input_ids"], &row["label"]));
+                let number = |value: &Value| value.as_f64().expect("a number");
+                for (place, name) in ["No", "Yes"].into_iter().enumerate() {
+                    assert!((number(&scored["logits"][place]) - number(&row["logits"][place])).abs() < 1e-5);
+                    assert!((number(&scored["scores"][place]) - number(&row["scores"][name])).abs() < 1e-5);
+                }
+                let words = row["bert_words_kept"].as_array().expect("words").len();
+                assert_eq!(scored["truncated"], scored["pieces_total"].as_u64().expect("a number") > length as u64 - 2);
+                assert!(scored["pieces_total"].as_u64().expect("a number") >= words as u64);
+            }
+        }
     }
 }

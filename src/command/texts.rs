@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::classify::model::{Model, ModelError};
+use crate::classify::provider::{ExecutionProvider, MissingProvider, ProviderSettings};
 use crate::classify::session::SessionSettings;
 use crate::classify::{Classifier, ClassifierSettings, ClassifyError, Unit};
 use crate::domain::document::{
@@ -58,12 +59,37 @@ pub enum CommandError {
 /// Which model answers, and with what.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ModelArgs {
-    /// Folder of the model to use instead of the built-in one
+    /// Folder or zip of the model to use instead of the built-in one
     #[arg(long, value_name = "PATH")]
     pub model: Option<PathBuf>,
+    /// How the model is run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// How a model is run.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RunArgs {
     /// Processor threads for the model [default: all]
     #[arg(long, value_name = "N")]
     pub threads: Option<std::num::NonZeroUsize>,
+    /// What does the arithmetic: the processor, or a device
+    #[arg(long, value_enum, value_name = "NAME", default_value_t)]
+    pub execution_provider: ExecutionProvider,
+    /// What to do where that is not there: stop, or use the processor
+    #[arg(long, value_enum, value_name = "WHAT", default_value_t)]
+    pub execution_provider_missing: MissingProvider,
+}
+
+impl RunArgs {
+    pub(super) fn session_settings(&self) -> SessionSettings {
+        let settings = SessionSettings::default();
+        SessionSettings {
+            threads: self.threads.map_or(settings.threads, std::num::NonZeroUsize::get),
+            provider: ProviderSettings { provider: self.execution_provider, missing: self.execution_provider_missing },
+            ..settings
+        }
+    }
 }
 
 impl ModelArgs {
@@ -74,13 +100,8 @@ impl ModelArgs {
 
     /// Loads the model and starts its thread.
     pub fn start(&self) -> Result<Classifier, CommandError> {
-        let settings = ClassifierSettings { session: self.session_settings(), ..ClassifierSettings::default() };
+        let settings = ClassifierSettings { session: self.run.session_settings(), ..ClassifierSettings::default() };
         Classifier::start(self.load()?, settings).map_err(CommandError::Classify)
-    }
-
-    pub(super) fn session_settings(&self) -> SessionSettings {
-        let settings = SessionSettings::default();
-        SessionSettings { threads: self.threads.map_or(settings.threads, std::num::NonZeroUsize::get), ..settings }
     }
 }
 
