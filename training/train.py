@@ -240,6 +240,8 @@ def main():
             phase = PHASES[number - 1]
             train(model, Plan(corpus, encoder, phase, seed), phase, settings, device)
         save_file(model.state_dict(), settings.out / f"{name}.safetensors")
+    if settings.until != stages[-1]:
+        return
     model = model.to("cpu").eval()
     calibrate(model, corpus, encoder, settings)
     save_file(model.state_dict(), settings.out / "model.safetensors")
