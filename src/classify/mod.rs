@@ -236,9 +236,10 @@ impl Classifier {
         let windows = match (self.model.reads, unit) {
             (Reads::Document, _) => self.whole(narrative),
             (Reads::Sentences, Unit::Document) => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {
-                let overview = match self.model.coalesce {
-                    true => None,
-                    false => windows::overview(narrative, &sentences, tokenizer, limits)?,
+                let overview = if self.model.coalesce {
+                    None
+                } else {
+                    windows::overview(narrative, &sentences, tokenizer, limits)?
                 };
                 Ok(Windows { sentences, overview, whole: None })
             }),

@@ -275,6 +275,35 @@ mod tests {
         assert_eq!(indices, (0..all.len()).collect::<Vec<_>>());
     }
 
+    #[test]
+    fn a_provider_that_is_not_there_is_an_error_or_the_processor_as_the_settings_say() {
+        use crate::classify::provider::{ExecutionProvider, MissingProvider};
+        for provider in [
+            ExecutionProvider::Cuda,
+            ExecutionProvider::TensorRt,
+            ExecutionProvider::OpenVino,
+            ExecutionProvider::CoreMl,
+        ] {
+            let settings = |missing| SessionSettings {
+                provider: ProviderSettings { provider, missing },
+                threads: 1,
+                ..SessionSettings::default()
+            };
+            // The library that `cargo xtask setup` brings has none of them.
+            match SessionThread::start(tiny_model(), settings(MissingProvider::Error)) {
+                Err(ClassifyError::Load(error @ OnnxError::Provider { .. })) => {
+                    let said = error.to_string();
+                    assert!(said.contains(provider.name()) && said.contains("execution_provider"), "{said}");
+                }
+                // Where a test machine has one, it runs the model.
+                started => assert!(started.is_ok(), "{started:?}"),
+            }
+            let session = SessionThread::start(tiny_model(), settings(MissingProvider::Cpu)).expect("a session");
+            let ids = tiny_model().tokenizer.encode("Mass stable.").expect("ids");
+            assert_eq!(session.logits_blocking(ids).expect("logits"), [5.0, 0.0, 2.0]);
+        }
+    }
+
     /// A queue whose other end nobody serves.
     fn unserved(queue_requests_max: usize) -> (SessionThread, Receiver<Request>, watch::Sender<()>) {
         let (queue, requests) = sync_channel(queue_requests_max);
