@@ -151,6 +151,11 @@ impl Classifier {
         &self.model.version
     }
 
+    /// Why the processor is used instead of the provider that was asked for; none if that is there.
+    pub fn fallback(&self) -> Option<&str> {
+        self.session.fallback()
+    }
+
     /// Ends when the model's thread has ended, which it does only by a fault: the process should end too.
     pub async fn stopped(&self) {
         self.session.stopped().await;

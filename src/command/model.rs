@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::annotate::ModelJson;
-use super::texts::{CommandError, RunArgs, next_line, write_line};
+use super::texts::{CommandError, RunArgs, next_line, say_fallback, write_line};
 use crate::classify::ClassifyError;
 use crate::classify::model::{Model, Reads};
 use crate::classify::scores::Activation;
@@ -173,6 +173,7 @@ pub fn score(
     mut output: impl Write,
 ) -> Result<(), CommandError> {
     let session = SessionThread::start(model, run.session_settings()).map_err(CommandError::Classify)?;
+    say_fallback(session.fallback());
     let (mut line, mut buffer) = (0, Vec::new());
     while let Some(row) = next_line(&mut input, &mut buffer, &mut line)? {
         let fault = "neither an object with `text` nor a string";
