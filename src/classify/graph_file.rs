@@ -292,11 +292,15 @@ fn unexpected_end(error: io::Error) -> GraphFileError {
 }
 
 fn put_number(into: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        into.push((number & 0x7F) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            into.push(low & 0x7F);
+            return;
+        }
+        into.push(low | 0x80);
     }
-    into.push(number as u8);
 }
 
 fn put_bytes(into: &mut Vec<u8>, field: u64, bytes: &[u8]) {
@@ -414,7 +418,10 @@ pub(super) mod tests {
 
     /// A tensor whose weights are in this file.
     fn external(location: &[u8]) -> Vec<u8> {
-        message(&[(TENSOR_EXTERNAL, &message(&[(1, b"location"), (2, location)])), (TENSOR_EXTERNAL, &message(&[(1, b"offset"), (2, b"0")]))])
+        message(&[
+            (TENSOR_EXTERNAL, &message(&[(1, b"location"), (2, location)])),
+            (TENSOR_EXTERNAL, &message(&[(1, b"offset"), (2, b"0")])),
+        ])
     }
 
     /// A graph with an initializer whose weights are in this file.
@@ -437,7 +444,11 @@ pub(super) mod tests {
         model.extend(message(&[(2, b"made by hand"), (MODEL_GRAPH, &graph)]));
         let mut weights = Vec::new();
         let parts = split(model.as_slice(), &mut weights, "weights").expect("parts");
-        assert_eq!((weights.len(), parts.weight_bytes), (5056 + 5000, 5056 + 5000), "the second starts at a multiple of 64");
+        assert_eq!(
+            (weights.len(), parts.weight_bytes),
+            (5056 + 5000, 5056 + 5000),
+            "the second starts at a multiple of 64"
+        );
         assert!(weights[..5000] == large && weights[5056..] == large);
         assert!(parts.graph.len() < 400 && parts.external.is_empty());
         for kept in [&b"made by hand"[..], &small, b"offset", b"5056", b"5000"] {
@@ -453,7 +464,10 @@ pub(super) mod tests {
         let initializer = message(&[(GRAPH_INITIALIZER, &external(b"one"))]);
         let attribute = |content: &[u8]| message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, content)]))]);
         let sparse = message(&[(SPARSE_INDICES, &external(b"four"))]);
-        let function = message(&[(FUNCTION_NODE, &message(&[(NODE_ATTRIBUTE, &message(&[(ATTRIBUTE_TENSORS, &external(b"five"))]))]))]);
+        let function = message(&[(
+            FUNCTION_NODE,
+            &message(&[(NODE_ATTRIBUTE, &message(&[(ATTRIBUTE_TENSORS, &external(b"five"))]))]),
+        )]);
         let graph = [
             initializer.clone(),
             attribute(&message(&[(ATTRIBUTE_TENSOR, &external(b"two"))])),

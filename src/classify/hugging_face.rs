@@ -269,7 +269,10 @@ fn graph_source(graph: &Path) -> Result<(GraphSource, BTreeMap<String, PathBuf>)
     for name in parts.external {
         let outside = |reason: &'static str| ModelError::External { name: name.clone(), reason };
         let path = Path::new(&name);
-        if name.is_empty() || name.contains('\\') || !path.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+        if name.is_empty()
+            || name.contains('\\')
+            || !path.components().all(|part| matches!(part, std::path::Component::Normal(_)))
+        {
             return Err(outside("leads out of the model's folder"));
         }
         let path = files::inside(folder, &name)?.ok_or_else(|| outside("is not there: the copy is not whole"))?;

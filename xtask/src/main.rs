@@ -9,6 +9,7 @@ mod crash;
 mod data_dir;
 mod demo;
 mod http;
+mod parity;
 mod service;
 mod setup;
 mod test;
@@ -43,6 +44,8 @@ enum Command {
     Train(train::Options),
     /// Gives many texts to two models, one that answers and one in shadow, and prints how far they agree
     Agreement(agreement::Options),
+    /// Makes a model of BERT-base's size and measures how it loads, and whether its answers are Python's
+    ModelParity(parity::Options),
 }
 
 fn main() -> ExitCode {
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         Command::Crash(options) => crash::run(&options),
         Command::Train(options) => train::run(&options),
         Command::Agreement(options) => agreement::run(&options),
+        Command::ModelParity(options) => parity::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -38,7 +38,8 @@ fn vocabulary() -> String {
     (0..43).map(|id| tiny_model().tokenizer.token(id).expect("an entry") + "\n").collect()
 }
 
-const CONFIG: &str = r#"{"id2label": {"0": "Yes", "1": "No", "2": "NA"}, "max_position_embeddings": 64, "vocab_size": 43}"#;
+const CONFIG: &str =
+    r#"{"id2label": {"0": "Yes", "1": "No", "2": "NA"}, "max_position_embeddings": 64, "vocab_size": 43}"#;
 
 #[test]
 fn a_vocabulary_alone_makes_the_same_tokens_as_a_tokenizer() {
@@ -84,7 +85,9 @@ fn positions_and_padding_are_those_of_the_model_s_family() {
         ("modernbert", "8192", r#", "pad_token_id": 50283"#, (512, 50283)),
         ("deberta-v2", "null", "", (512, 0)),
     ] {
-        let config = CONFIG.replace("64", positions).replace("\"vocab_size\": 43", &format!("\"model_type\": \"{family}\"{padding}"));
+        let config = CONFIG
+            .replace("64", positions)
+            .replace("\"vocab_size\": 43", &format!("\"model_type\": \"{family}\"{padding}"));
         let folder = folder(&[("config.json", Some(&config))]);
         let model = Model::load(folder.path()).expect("a model");
         assert_eq!((model.max_tokens, model.padding), wanted, "{family}");
