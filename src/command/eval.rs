@@ -23,7 +23,7 @@ Measures: accuracy, macro F1, AUROC (one class against the rest, macro), accurac
 are one of them, and the expected calibration error of the top score (15 bins of equal width), each with the 95 %
 interval of a bootstrap over rows. `risk_coverage` says what is left, and how much of it is wrong, when answers below a
 confidence are held back. Where rows have a `category` (complete, partial, …), `category_macro_f1`; where they have
-`evidence` ([{\"start\", \"end\"}], code points of the text), `evidence_in_first_two`: of the answered rows that have
+`evidence` ([{\"start\", \"end\"}], code points of the text, or the sentence itself), `evidence_in_first_two`: of the answered rows that have
 some, the share that shows it among the first two spans.
 
 --calibrate fits how the readings of a report are pooled to these rows, and measures the fit on rows that it did not
@@ -64,10 +64,34 @@ struct LabelledText {
     label: String,
     #[serde(default)]
     ambiguous: bool,
-    category: Option<String>,
-    evidence: Option<Vec<LabelledSpan>>,
+    category: Option<serde_json::Value>,
+    evidence: Option<LabelledEvidence>,
     #[serde(flatten)]
     others: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Where a text says so: spans of it, or the sentence itself.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum LabelledEvidence {
+    Spans(Vec<LabelledSpan>),
+    Quote(String),
+    Other(serde::de::IgnoredAny),
+}
+
+impl LabelledEvidence {
+    /// Spans of the text; none for a quote that is not in it.
+    fn spans(self, text: &str) -> Vec<LabelledSpan> {
+        match self {
+            Self::Spans(spans) => spans,
+            Self::Quote(quote) => {
+                let place = text.find(&quote).filter(|_| !quote.is_empty());
+                let start = place.map(|place| text[..place].chars().count());
+                start.map(|start| LabelledSpan { start, end: start + quote.chars().count() }).into_iter().collect()
+            }
+            Self::Other(_) => Vec::new(),
+        }
+    }
 }
 
 /// Code points of the text.
@@ -159,7 +183,7 @@ pub fn run(
             continue;
         }
         let truth = class_of(&row.label).ok_or_else(|| fault("`label` is none of Yes, No, NA"))?;
-        measured.push(measure(classifier, what, &row, truth)?);
+        measured.push(measure(classifier, what, row, truth)?);
         if measured.len().is_multiple_of(PROGRESS_ROWS) {
             // Progress that cannot be shown is no reason to stop.
             let _ = writeln!(progress, "{} rows scored", measured.len());
@@ -171,17 +195,18 @@ pub fn run(
     Ok(Evaluation::of(classifier, what, &measured))
 }
 
-fn measure(classifier: &Classifier, what: &What, row: &LabelledText, truth: usize) -> Result<Measured, CommandError> {
+fn measure(classifier: &Classifier, what: &What, row: LabelledText, truth: usize) -> Result<Measured, CommandError> {
     let narrative = narrative_of(&row.text, what.unit);
     let annotation = classifier.annotate_english_blocking(&narrative, what.unit).map_err(CommandError::Classify)?;
     let readings = if what.calibrate { classifier.readings_blocking(&narrative) } else { Ok(None) };
-    let category = row.category.as_deref().and_then(Category::from_code);
+    let category = row.category.as_ref().and_then(serde_json::Value::as_str).and_then(Category::from_code);
     let value = what.by.and_then(|field| row.others.get(field));
+    let labelled = row.evidence.map(|evidence| evidence.spans(&row.text)).unwrap_or_default();
     Ok(Measured {
         row: Row { truth, scores: scores_of(annotation.scores) },
         group: value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
         category: category.map(|category| (category, annotation.category)),
-        evidence: row.evidence.as_deref().and_then(|labelled| shows(&row.text, &narrative, &annotation, labelled)),
+        evidence: shows(&row.text, &narrative, &annotation, &labelled),
         readings: readings.map_err(CommandError::Classify)?,
     })
 }
@@ -371,10 +396,14 @@ mod tests {
             r#"{"text": "Seen.\nStable after treatment.", "label": "Yes", "category": "stable", "genre": "ct", "evidence": [{"start": 6, "end": 29}]}"#,
             "\n",
             r#"{"text": "Relapse after treatment.", "label": "Yes", "category": "partial", "genre": "mri", "evidence": [{"start": 300, "end": 310}]}"#,
+            "\n",
+            r#"{"text": "Seen. Relapse after treatment.", "label": "No", "category": "progressive", "evidence": "Relapse after treatment."}"#,
+            "\n",
+            r#"{"text": "Seen.", "label": "NA", "category": 7, "evidence": null}"#,
         );
         let what = What { by: Some("genre"), ..of(Unit::Document) };
         let evaluation = run(tiny_classifier(), &what, data.as_bytes(), std::io::sink()).expect("measures");
-        assert_eq!(evaluation.measure("evidence_in_first_two"), Some(0.5));
+        assert_eq!(evaluation.measure("evidence_in_first_two"), Some(2.0 / 3.0));
         assert_eq!(evaluation.groups.keys().collect::<Vec<_>>(), ["ct", "mri"]);
         assert_eq!((evaluation.groups["ct"].n, evaluation.groups["ct"].measures["accuracy"]), (1, Some(1.0)));
         assert!(evaluation.measure("category_macro_f1").expect("measured") < 1.0);
