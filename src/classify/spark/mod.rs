@@ -102,10 +102,10 @@ pub enum SparkError {
 
 /// Bytes of a metadata file.
 const METADATA_BYTES_MAX: u64 = 1 << 20;
-/// Bytes of one part of a field.
-const PART_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of all parts of a field; the largest vocabularies have some 10 million.
+const FIELD_BYTES_MAX: u64 = 128 << 20;
 /// Entries of a vocabulary or of the labels.
-const ENTRIES_MAX: usize = 2_000_000;
+const ENTRIES_MAX: usize = 1_000_000;
 /// Bytes of a graph, packed or not.
 /// A protobuf message cannot be larger.
 pub const GRAPH_BYTES_MAX: u64 = 2 << 30;
@@ -325,8 +325,10 @@ fn field(
     }
     all_parts(&parts, &folder).map_err(|missing| SparkError::NoPart(shown, missing))?;
     let mut map: HashMap<String, i32> = HashMap::new();
+    let mut left = FIELD_BYTES_MAX;
     for name in parts {
-        let bytes = archive.read(&name, PART_BYTES_MAX).map_err(SparkError::Archive)?;
+        let bytes = archive.read(&name, left).map_err(SparkError::Archive)?;
+        left -= bytes.len() as u64;
         read_part(&bytes, &name, field, &mut map)?;
         files.push(name);
     }
@@ -346,7 +348,9 @@ fn all_parts(parts: &[String], folder: &str) -> Result<(), usize> {
 
 fn read_part(bytes: &[u8], name: &str, field: &'static str, map: &mut HashMap<String, i32>) -> Result<(), SparkError> {
     let name = || name.to_owned();
-    for record in sequence_file::records(bytes).map_err(|fault| SparkError::Sequence { name: name(), fault })? {
+    let damaged = |fault| SparkError::Sequence { name: name(), fault };
+    for record in sequence_file::records(bytes).map_err(damaged)? {
+        let record = record.map_err(damaged)?;
         for (text, value) in java_stream::pairs(record).map_err(|fault| SparkError::Java { name: name(), fault })? {
             let Value::Number(id) = value else {
                 return Err(SparkError::Java { name: name(), fault: JavaFault::Shape("number") });
