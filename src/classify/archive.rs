@@ -137,6 +137,11 @@ impl Archive {
         self.files.keys().map(String::as_str)
     }
 
+    /// Whether there is such a file.
+    pub fn has(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
     /// The whole of a file that is to be no larger than the limit.
     pub fn read(&mut self, name: &str, limit: u64) -> Result<Vec<u8>, ArchiveError> {
         let mut bytes = Vec::new();

@@ -266,6 +266,7 @@ fn put_bytes(into: &mut Vec<u8>, field: u64, bytes: &[u8]) {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::graph_weights::GRAPH_NODE;
     use super::*;
 
     pub(in crate::classify) fn message(fields: &[(u64, &[u8])]) -> Vec<u8> {

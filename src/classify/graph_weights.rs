@@ -11,7 +11,7 @@ const DEPTH_MAX: usize = 32;
 
 // Numbers of the fields, from onnx.proto.
 pub(super) const MODEL_GRAPH: u64 = 7;
-const GRAPH_NODE: u64 = 1;
+pub(super) const GRAPH_NODE: u64 = 1;
 pub(super) const GRAPH_INITIALIZER: u64 = 5;
 const GRAPH_SPARSE_INITIALIZER: u64 = 15;
 const NODE_ATTRIBUTE: u64 = 5;

@@ -262,22 +262,31 @@ pub(super) fn word_pieces<T: AsRef<str>>(
 /// Where the graph is, and the files of weights beside it, each looked at before ONNX Runtime opens any.
 fn graph_source(graph: &Path) -> Result<(GraphSource, BTreeMap<String, PathBuf>), ModelError> {
     let fail = |source| ModelError::GraphFile { name: graph.display().to_string(), source };
-    let file = files::open(graph)?;
-    let parts = graph_file::split(file, std::io::sink(), NOWHERE).map_err(fail)?;
+    let length = |path: &Path| {
+        let metadata = std::fs::metadata(path);
+        metadata.map(|metadata| metadata.len()).map_err(|source| ModelError::Read { path: path.to_owned(), source })
+    };
+    let (source, external) = if length(graph)? >= SPLIT_BYTES_MIN {
+        GraphSource::of_large_file(graph)?
+    } else {
+        let parts = graph_file::split(files::open(graph)?, std::io::sink(), NOWHERE).map_err(fail)?;
+        (GraphSource::File(graph.to_owned()), parts.external)
+    };
     let folder = graph.parent().unwrap_or(graph);
     let mut weights = BTreeMap::new();
-    for name in parts.external {
-        let outside = |reason: &'static str| ModelError::External { name: name.clone(), reason };
-        let path = Path::new(&name);
-        if name.is_empty() || name.contains('\\') || !path.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
-            return Err(outside("leads out of the model's folder"));
+    for (name, bytes) in external {
+        let fault = |reason: &'static str| ModelError::External { name: name.clone(), reason };
+        let is_plain = |part| matches!(part, std::path::Component::Normal(_));
+        if name.is_empty() || name.contains(['\\', '\0']) || !Path::new(&name).components().all(is_plain) {
+            return Err(fault("leads out of the model's folder"));
         }
-        let path = files::inside(folder, &name)?.ok_or_else(|| outside("is not there: the copy is not whole"))?;
-        weights.insert(name.clone(), path);
+        let path = files::inside(folder, &name)?.ok_or_else(|| fault("is not there: the copy is not whole"))?;
+        if length(&path)? < bytes {
+            return Err(fault("is shorter than the graph says: the copy is not whole"));
+        }
+        weights.insert(name, path);
     }
-    let split = weights.is_empty() && parts.weight_bytes >= SPLIT_BYTES_MIN;
-    let path = graph.to_owned();
-    Ok((if split { GraphSource::Split(path) } else { GraphSource::File(path) }, weights))
+    Ok((source, weights))
 }
 
 #[cfg(test)]

@@ -151,9 +151,12 @@ fn weights_beside_the_graph_are_looked_at_before_it_is_opened() {
         let said = fault(folder.path());
         assert!(said.contains(wanted), "{location}: {said}");
     }
-    let folder = folder(&[("weights.bin", Some("1234"))]);
+    let short = folder(&[("weights.bin", Some("1234567"))]);
+    std::fs::write(short.path().join("model.onnx"), graph_with_weights_in("weights.bin")).expect("a file");
+    assert!(fault(short.path()).contains("is shorter than the graph says"));
+    let folder = folder(&[("weights.bin", Some("12345678"))]);
     std::fs::write(folder.path().join("model.onnx"), graph_with_weights_in("weights.bin")).expect("a file");
     let first = Model::load(folder.path()).expect("a model").version.sha256;
-    std::fs::write(folder.path().join("weights.bin"), "5678").expect("a file");
+    std::fs::write(folder.path().join("weights.bin"), "56781234").expect("a file");
     assert_ne!(Model::load(folder.path()).expect("a model").version.sha256, first, "weights decide answers");
 }

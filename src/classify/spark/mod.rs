@@ -3,18 +3,20 @@
 //! A folder (or the zip that it is downloaded as) with `metadata/part-*`, `fields/vocabulary/part-*`,
 //! `fields/labels/part-*` and `bert_classification_onnx`; or a pipeline that has such a folder among its stages.
 
+pub mod checksum;
 pub mod inner_zip;
 pub mod java_stream;
 pub mod sequence_file;
 pub mod tokenizer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
+use std::io::{self, Read};
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::archive::{Archive, ArchiveError};
+use checksum::Checksums;
 use inner_zip::InnerZipError;
 use java_stream::{JavaFault, Value};
 use sequence_file::SequenceFault;
@@ -89,6 +91,12 @@ pub enum SparkError {
     /// The weights are beside the graph.
     #[error("{0} holds weights beside the graph, which a model of this kind never has")]
     WeightsBeside(String),
+    /// A file is not what its checksums say.
+    #[error("{0} is not what the checksums beside it ({file}) say: the copy is damaged", file = checksum::name_of(.0))]
+    Checksum(String),
+    /// A file of checksums is none.
+    #[error("{0} holds no checksums of Hadoop's: the copy is damaged")]
+    NoChecksums(String),
     /// The zip around the graph cannot be read.
     #[error("{name}: {fault}")]
     InnerZip {
@@ -142,6 +150,8 @@ pub struct SparkModel {
     pub labels: Vec<String>,
     /// Vocabulary in the order of its ids.
     pub vocabulary: Vec<String>,
+    /// What the names of its files start with: the folder that it is in, and nothing if that is the outermost.
+    pub root: String,
     /// Name of the file that holds the zip with the graph.
     pub graph: String,
     /// Names of all files that decide the answers.
@@ -191,6 +201,7 @@ impl SparkModel {
             uid: metadata.uid,
             labels,
             vocabulary,
+            root,
             graph,
             files,
         })
@@ -305,8 +316,31 @@ fn classifier(archive: &mut Archive) -> Result<(String, String, Metadata), Spark
 }
 
 fn metadata(archive: &mut Archive, name: &str) -> Result<Metadata, SparkError> {
-    let bytes = archive.read(name, METADATA_BYTES_MAX).map_err(SparkError::Archive)?;
+    let bytes = read(archive, name, METADATA_BYTES_MAX)?;
     serde_json::from_slice(&bytes).map_err(|_| SparkError::Metadata(name.to_owned()))
+}
+
+/// The whole of a file, held against its checksums.
+fn read(archive: &mut Archive, name: &str, limit: u64) -> Result<Vec<u8>, SparkError> {
+    let checksums = checksums(archive, name)?;
+    let bytes = archive.read(name, limit).map_err(SparkError::Archive)?;
+    if let Some(mut checksums) = checksums {
+        checksums.update(&bytes);
+        if !checksums.hold() {
+            return Err(SparkError::Checksum(name.to_owned()));
+        }
+    }
+    Ok(bytes)
+}
+
+/// The checksums of a file, if there are any beside it.
+fn checksums(archive: &mut Archive, name: &str) -> Result<Option<Checksums>, SparkError> {
+    let beside = checksum::name_of(name);
+    if !archive.has(&beside) {
+        return Ok(None);
+    }
+    let bytes = archive.read(&beside, checksum::BYTES_MAX).map_err(SparkError::Archive)?;
+    Checksums::read(&bytes).map(Some).ok_or(SparkError::NoChecksums(beside))
 }
 
 /// A map of texts to the numbers from 0 on, as the texts in that order.
@@ -327,7 +361,7 @@ fn field(
     let mut map: HashMap<String, i32> = HashMap::new();
     let mut left = FIELD_BYTES_MAX;
     for name in parts {
-        let bytes = archive.read(&name, left).map_err(SparkError::Archive)?;
+        let bytes = read(archive, &name, left)?;
         left -= bytes.len() as u64;
         read_part(&bytes, &name, field, &mut map)?;
         files.push(name);
@@ -396,10 +430,12 @@ fn graph(archive: &Archive, root: &str) -> Result<String, SparkError> {
     files.contains(&wanted.as_str()).then_some(wanted).ok_or(SparkError::NoGraph)
 }
 
-/// Gives the graph, out of the zip that it is in, to `use_graph`, which must read it to its end.
+/// Gives the graph, out of the zip that it is in, to `use_graph`, which must read it to its end. All bytes of that zip go
+/// to `watch` on their way.
 pub fn with_graph<T, E: From<SparkError>>(
     archive: &mut Archive,
     name: &str,
+    watch: &mut dyn FnMut(&[u8]),
     use_graph: impl FnOnce(&mut dyn Read) -> Result<T, E>,
 ) -> Result<T, E> {
     enum Fault<E> {
@@ -411,20 +447,42 @@ pub fn with_graph<T, E: From<SparkError>>(
             Self::Zip(fault)
         }
     }
-    let source = archive.open_file(name, GRAPH_BYTES_MAX).map_err(|error| E::from(SparkError::Archive(error)))?;
+    let checksums = checksums(archive, name)?;
+    let inner = archive.open_file(name, GRAPH_BYTES_MAX).map_err(|error| E::from(SparkError::Archive(error)))?;
+    let mut source = Watched { inner, watch, checksums };
     // What is stored in deflated blocks may grow as any other.
-    let used =
-        inner_zip::read_only_file(source, |content| use_graph(&mut content.take(GRAPH_BYTES_MAX)).map_err(Fault::Use));
-    used.map_err(|fault| match fault {
+    let used = inner_zip::read_only_file(&mut source, |content| {
+        use_graph(&mut content.take(GRAPH_BYTES_MAX)).map_err(Fault::Use)
+    });
+    let rest = io::copy(&mut source, &mut io::sink());
+    // Damage explains all other faults.
+    if source.checksums.is_some_and(|checksums| !checksums.hold()) {
+        return Err(SparkError::Checksum(name.to_owned()).into());
+    }
+    let used = used.map_err(|fault| match fault {
         Fault::Zip(fault) => SparkError::InnerZip { name: name.to_owned(), fault }.into(),
         Fault::Use(error) => error,
-    })
+    })?;
+    rest.map_err(|source| SparkError::Archive(ArchiveError::Read { name: name.to_owned(), source }))?;
+    Ok(used)
 }
 
-/// Looks whether the zip with the graph starts as it should.
-pub fn check_graph(archive: &mut Archive, name: &str) -> Result<(), SparkError> {
-    let source = archive.open_file(name, GRAPH_BYTES_MAX).map_err(SparkError::Archive)?;
-    inner_zip::check_start(source).map_err(|fault| SparkError::InnerZip { name: name.to_owned(), fault })
+/// A reader whose bytes are looked at on their way.
+struct Watched<'a, R> {
+    inner: R,
+    watch: &'a mut dyn FnMut(&[u8]),
+    checksums: Option<Checksums>,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        (self.watch)(&buffer[..read]);
+        if let Some(checksums) = &mut self.checksums {
+            checksums.update(&buffer[..read]);
+        }
+        Ok(read)
+    }
 }
 
 #[cfg(test)]
