@@ -81,8 +81,7 @@ impl DocumentScale {
         for _ in 0..FIT_STEPS {
             let mut slope: [f64; 5] = std::array::from_fn(|n| FIT_PRIOR * (fitted[n] - prior[n]) / total);
             for ([overview, sentence], truth) in &features {
-                let logits =
-                    std::array::from_fn(|n| fitted[0] * overview[n] + fitted[1] * sentence[n] + fitted[2 + n]);
+                let logits = std::array::from_fn(|n| fitted[0] * overview[n] + fitted[1] * sentence[n] + fitted[2 + n]);
                 for (label, score) in softmax(&logits).into_iter().enumerate() {
                     let error = (score - f64::from(u8::from(label == *truth))) / total;
                     slope[0] += error * overview[label];
@@ -153,8 +152,8 @@ pub enum CalibrationError {
 impl Calibration {
     /// Reads the file and makes sure that it is for this model.
     pub fn load(path: &std::path::Path, model_sha256: &str) -> Result<Self, CalibrationError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| CalibrationError::Read { path: path.to_owned(), source })?;
+        let text =
+            std::fs::read_to_string(path).map_err(|source| CalibrationError::Read { path: path.to_owned(), source })?;
         let calibration: Self = toml::from_str(&text).map_err(CalibrationError::Form)?;
         if !calibration.document.is_sound() {
             return Err(CalibrationError::Unsound);
@@ -180,9 +179,7 @@ impl Calibration {
 }
 
 fn logarithms(readings: &Readings) -> [[f64; 3]; 2] {
-    let of = |scores: &LabelScores| {
-        Label::ALL.map(|label| f64::from(scores.of(label).get().max(PROBABILITY_MIN).ln()))
-    };
+    let of = |scores: &LabelScores| Label::ALL.map(|label| f64::from(scores.of(label).get().max(PROBABILITY_MIN).ln()));
     [of(readings.overview.as_ref().unwrap_or(&readings.sentence)), of(&readings.sentence)]
 }
 

@@ -59,7 +59,11 @@ const fn weight(kind: SectionKind) -> Option<Weight> {
 /// One sentence speaks for the document: the last one, in reading order, whose window states a response (the model
 /// finds that likelier than not), among those of the sections that weigh most: the latest status wins. If none states
 /// a response, the least sure one speaks. None if the document holds nothing but sections that never speak.
-pub fn readings(narrative: &Narrative, sentences: &[WindowScores], overview: Option<&WindowScores>) -> Option<Readings> {
+pub fn readings(
+    narrative: &Narrative,
+    sentences: &[WindowScores],
+    overview: Option<&WindowScores>,
+) -> Option<Readings> {
     let speaker = speaker(narrative, sentences, |label| label != Label::NotStated)?;
     Some(Readings { overview: overview.map(|overview| overview.label), sentence: speaker.label })
 }
@@ -82,7 +86,9 @@ pub fn decide(
     let scores = settings.scale.scores(&readings);
     let likeliest = scores.best();
     // The overview may side with an earlier sentence: then that one is shown.
-    let Some(shown) = speaker(narrative, sentences, |said| said == likeliest) else { return silent(narrative, windows) };
+    let Some(shown) = speaker(narrative, sentences, |said| said == likeliest) else {
+        return silent(narrative, windows);
+    };
     let said = overview.unwrap_or(shown);
     let confidence = scores.of(likeliest).get();
     let abstains = likeliest != Label::NotStated && confidence < settings.answer_confidence_min;

@@ -307,7 +307,11 @@ pub(super) mod tests {
         model.extend(message(&[(2, b"made by hand"), (MODEL_GRAPH, &graph)]));
         let mut weights = Vec::new();
         let parts = split(model.as_slice(), &mut weights, "weights").expect("parts");
-        assert_eq!((weights.len(), parts.weight_bytes), (5056 + 5000, 5056 + 5000), "the second starts at a multiple of 64");
+        assert_eq!(
+            (weights.len(), parts.weight_bytes),
+            (5056 + 5000, 5056 + 5000),
+            "the second starts at a multiple of 64"
+        );
         assert!(weights[..5000] == large && weights[5056..] == large);
         assert!(parts.graph.len() < 400 && parts.external.is_empty());
         for kept in [&b"made by hand"[..], &small, b"offset", b"5056", b"5000"] {

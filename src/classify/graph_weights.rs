@@ -155,7 +155,8 @@ impl Finder {
     /// An entry of a tensor's external data.
     fn entry(&mut self, key: &[u8], value: &[u8]) -> Result<(), GraphFileError> {
         let value = String::from_utf8_lossy(value);
-        let number = || value.trim().parse().map_err(|_| GraphFileError::NotOnnx("a place of weights that is no number"));
+        let number =
+            || value.trim().parse().map_err(|_| GraphFileError::NotOnnx("a place of weights that is no number"));
         match key {
             b"location" => self.location = Some(value.into_owned()),
             b"offset" => self.offset = number()?,
@@ -209,7 +210,10 @@ mod tests {
         let initializer = message(&[(GRAPH_INITIALIZER, &external(b"one"))]);
         let attribute = |content: &[u8]| message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, content)]))]);
         let sparse = message(&[(SPARSE_INDICES, &external(b"four"))]);
-        let function = message(&[(FUNCTION_NODE, &message(&[(NODE_ATTRIBUTE, &message(&[(ATTRIBUTE_TENSORS, &external(b"five"))]))]))]);
+        let function = message(&[(
+            FUNCTION_NODE,
+            &message(&[(NODE_ATTRIBUTE, &message(&[(ATTRIBUTE_TENSORS, &external(b"five"))]))]),
+        )]);
         let graph = [
             initializer.clone(),
             attribute(&message(&[(ATTRIBUTE_TENSOR, &external(b"two"))])),

@@ -30,6 +30,7 @@ mod spark_model;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokenize;
+mod vocabulary;
 mod whole;
 pub mod windows;
 

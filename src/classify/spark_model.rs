@@ -6,12 +6,12 @@ use std::path::Path;
 use super::archive::{Archive, ArchiveError};
 use super::files::{self, Digests};
 use super::graph_source::GraphSource;
-use super::hugging_face::word_pieces;
 use super::model::{Layout, ModelError, Parts};
 use super::scores::Activation;
 use super::settings::{Reads, SETTINGS_FILE, Settings, Tokenization};
 use super::spark::{self, SparkModel};
 use super::tokenize::Tokenizer;
+use super::vocabulary::{TokenizerConfig, word_pieces};
 
 /// Bytes of our settings beside it.
 const SETTINGS_BYTES_MAX: u64 = 1 << 20;
@@ -27,7 +27,9 @@ pub(super) fn load(path: &Path, archive: &mut Archive) -> Result<Parts, ModelErr
     let settings = settings_text.as_deref().map(Settings::read).transpose()?.unwrap_or_default();
     let tokenizer = match settings.tokenization.unwrap_or(Tokenization::Spark) {
         Tokenization::Spark => Tokenizer::spark(model.vocabulary.clone(), model.case_sensitive),
-        Tokenization::HuggingFace => Some(word_pieces(&model.vocabulary, !model.case_sensitive, None, true)?),
+        Tokenization::HuggingFace => {
+            Some(word_pieces(&model.vocabulary, &TokenizerConfig::cased(model.case_sensitive))?)
+        }
     };
     // Cannot fail because the vocabulary was read with its special tokens.
     let tokenizer = tokenizer.ok_or_else(|| ModelError::Meaning("the vocabulary has no special tokens".into()))?;

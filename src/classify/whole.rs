@@ -102,7 +102,8 @@ mod tests {
             }],
             unread: Vec::new(),
         };
-        let sentences = ["Scan of the liver.", "Mass stable after treatment.", "Then scan-free no mass and progression failed."];
+        let sentences =
+            ["Scan of the liver.", "Mass stable after treatment.", "Then scan-free no mass and progression failed."];
         let plain = narrative(&[
             (SectionKind::Hidden, None, &["progression progression"]),
             (SectionKind::Header, None, &["Lung"]),
@@ -115,15 +116,24 @@ mod tests {
     fn a_report_is_one_text_cut_at_the_limit_and_its_coverage_says_so() {
         let report = report();
         for unit in [Unit::Document, Unit::Sentence] {
-            let annotation = classifier("", spark(serde_json::json!({}))).annotate_blocking(&report, unit).expect("an answer");
-            assert_eq!((annotation.label, annotation.windows), (Label::Responded, 1), "sections that never speak are read all the same");
+            let annotation =
+                classifier("", spark(serde_json::json!({}))).annotate_blocking(&report, unit).expect("an answer");
+            assert_eq!(
+                (annotation.label, annotation.windows),
+                (Label::Responded, 1),
+                "sections that never speak are read all the same"
+            );
             let notes = &annotation.coverage.read[0].notes;
-            assert!(notes[0].starts_with("truncated: the model reads 16 tokens at once; the last 5 of 19"), "{notes:?}");
+            assert!(
+                notes[0].starts_with("truncated: the model reads 16 tokens at once; the last 5 of 19"),
+                "{notes:?}"
+            );
             assert!(notes[1].starts_with("2 parts of words were not read"), "{notes:?}");
             let evidence = annotation.evidence[0].span.of(report.text());
             assert!(evidence.starts_with("Lung") && !evidence.contains("progression progression"), "{evidence}");
         }
-        let longer = classifier("max_tokens = 32", spark(serde_json::json!({}))).annotate_blocking(&report, Unit::Document);
+        let longer =
+            classifier("max_tokens = 32", spark(serde_json::json!({}))).annotate_blocking(&report, Unit::Document);
         let longer = longer.expect("an answer");
         assert_eq!(longer.label, Label::NotResponded, "progression is read, too");
         assert_eq!(longer.coverage.read[0].notes.len(), 1, "nothing was cut off");

@@ -337,7 +337,8 @@ mod tests {
 
     #[test]
     fn ambiguous_rows_are_not_scored() {
-        let evaluation = run(tiny_classifier(), &of(Unit::Document), DATA.as_bytes(), std::io::sink()).expect("measures");
+        let evaluation =
+            run(tiny_classifier(), &of(Unit::Document), DATA.as_bytes(), std::io::sink()).expect("measures");
         assert_eq!(evaluation.n, 4);
         assert_eq!(evaluation.measure("accuracy"), Some(0.75));
         assert_eq!(evaluation.confusion, [[1, 1, 0], [0, 1, 0], [0, 0, 1]]);
@@ -345,7 +346,8 @@ mod tests {
 
     #[test]
     fn measures_are_top_level_numbers_in_json() {
-        let evaluation = run(tiny_classifier(), &of(Unit::Sentence), DATA.as_bytes(), std::io::sink()).expect("measures");
+        let evaluation =
+            run(tiny_classifier(), &of(Unit::Sentence), DATA.as_bytes(), std::io::sink()).expect("measures");
         let mut output = Vec::new();
         evaluation.write(true, &mut output).expect("JSON");
         let json: serde_json::Value = serde_json::from_slice(&output).expect("JSON");

@@ -274,7 +274,8 @@ mod tests {
             let model = Model::load(path).and_then(|model| model.with_max_tokens(length)).expect("a model");
             let rows: Vec<&Value> = expected.iter().filter(|row| row["max_sentence_length"] == length).collect();
             assert_eq!(rows.len(), 10);
-            let input: String = rows.iter().map(|row| format!("{}\n", serde_json::json!({"text": row["text"]}))).collect();
+            let input: String =
+                rows.iter().map(|row| format!("{}\n", serde_json::json!({"text": row["text"]}))).collect();
             let mut output = Vec::new();
             score(&model, &RunArgs::default(), input.as_bytes(), &mut output).expect("scores");
             let scored: Vec<Value> = String::from_utf8(output)

@@ -38,7 +38,10 @@ fn vocabulary() -> String {
     (0..43).map(|id| tiny_model().tokenizer.token(id).expect("an entry") + "\n").collect()
 }
 
-const CONFIG: &str = r#"{"id2label": {"0": "Yes", "1": "No", "2": "NA"}, "max_position_embeddings": 64, "vocab_size": 43}"#;
+const CONFIG: &str =
+    r#"{"id2label": {"0": "Yes", "1": "No", "2": "NA"}, "max_position_embeddings": 64, "vocab_size": 43}"#;
+
+const ROBERTA: &str = r#"{"id2label": {"0": "Yes", "1": "No"}, "model_type": "roberta"}"#;
 
 #[test]
 fn a_vocabulary_alone_makes_the_same_tokens_as_a_tokenizer() {
@@ -60,22 +63,6 @@ fn a_vocabulary_alone_makes_the_same_tokens_as_a_tokenizer() {
 }
 
 #[test]
-fn accents_and_ideographs_are_treated_as_the_settings_say() {
-    let entries = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cafe", "café", "Café", "患", "患者", "a\u{301}"];
-    for (lowercase, strip, ideographs, text, wanted) in [
-        (true, None, true, "Café", &[4][..]),
-        (true, Some(false), true, "Café", &[5]),
-        (false, None, true, "Café", &[6]),
-        (false, Some(true), true, "café", &[4]),
-        (true, None, true, "患者", &[7, 1]),
-        (true, None, false, "患者", &[8]),
-    ] {
-        let tokenizer = word_pieces(&entries, lowercase, strip, ideographs).expect("a tokenizer");
-        assert_eq!(tokenizer.pieces(text).expect("ids"), wanted, "{lowercase} {strip:?} {ideographs} {text}");
-    }
-}
-
-#[test]
 fn positions_and_padding_are_those_of_the_model_s_family() {
     for (family, positions, padding, wanted) in [
         ("bert", "64", "", (64, 0)),
@@ -84,7 +71,9 @@ fn positions_and_padding_are_those_of_the_model_s_family() {
         ("modernbert", "8192", r#", "pad_token_id": 50283"#, (512, 50283)),
         ("deberta-v2", "null", "", (512, 0)),
     ] {
-        let config = CONFIG.replace("64", positions).replace("\"vocab_size\": 43", &format!("\"model_type\": \"{family}\"{padding}"));
+        let config = CONFIG
+            .replace("64", positions)
+            .replace("\"vocab_size\": 43", &format!("\"model_type\": \"{family}\"{padding}"));
         let folder = folder(&[("config.json", Some(&config))]);
         let model = Model::load(folder.path()).expect("a model");
         assert_eq!((model.max_tokens, model.padding), wanted, "{family}");
@@ -119,6 +108,15 @@ fn each_fault_has_its_own_words() {
         (&[("config.json", None)], "it has no config.json"),
         (&[("tokenizer.json", None)], "it has no tokenizer.json, and no vocab.txt either"),
         (&[("tokenizer.json", None), ("vocab.json", Some("{}"))], "only the files of a slow tokenizer"),
+        (
+            &[
+                ("tokenizer.json", None),
+                ("vocab.json", Some("{}")),
+                ("merges.txt", Some("")),
+                ("config.json", Some(ROBERTA)),
+            ],
+            "the vocabulary has no <unk>",
+        ),
         (&[("tokenizer.json", None), ("vocab.txt", Some("[PAD]\n[UNK]\n[CLS]\n"))], "the vocabulary has no [SEP]"),
         (&[("tokenizer.json", Some("{}"))], "reading tokenizer.json"),
         (&[("config.json", Some("{}"))], "id2label"),

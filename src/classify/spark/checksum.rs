@@ -107,7 +107,8 @@ pub(in crate::classify) mod tests {
     fn spark_s_own_checksums_hold() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/fixtures/sparknlp");
         let part = folder.join("vocab_28996_1part/part-00000");
-        let (Ok(bytes), Ok(sums)) = (std::fs::read(&part), std::fs::read(part.with_file_name(".part-00000.crc"))) else {
+        let (Ok(bytes), Ok(sums)) = (std::fs::read(&part), std::fs::read(part.with_file_name(".part-00000.crc")))
+        else {
             eprintln!("SKIPPED: no {}", part.display());
             return;
         };
@@ -116,7 +117,9 @@ pub(in crate::classify) mod tests {
 
     #[test]
     fn what_is_no_file_of_checksums_is_told_and_its_name_is_hadoop_s() {
-        for bytes in [&b""[..], b"crc\0", b"crc\x01\0\0\x02\0", b"crc\0\0\0\0\0", b"crc\0\xff\0\0\0", b"crc\0\0\0\x02\0abc"] {
+        for bytes in
+            [&b""[..], b"crc\0", b"crc\x01\0\0\x02\0", b"crc\0\0\0\0\0", b"crc\0\xff\0\0\0", b"crc\0\0\0\x02\0abc"]
+        {
             assert!(Checksums::read(bytes).is_none(), "{bytes:?}");
         }
         assert_eq!(name_of("fields/labels/part-00000"), "fields/labels/.part-00000.crc");

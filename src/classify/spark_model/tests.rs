@@ -41,7 +41,8 @@ pub(in crate::classify) fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn metadata(class: &str, params: Json) -> Vec<u8> {
-    let metadata = json!({"class": class, "uid": "tiny", "paramMap": params, "defaultParamMap": {"engine": "tensorflow"}});
+    let metadata =
+        json!({"class": class, "uid": "tiny", "paramMap": params, "defaultParamMap": {"engine": "tensorflow"}});
     format!("{metadata}\n").into_bytes()
 }
 
@@ -58,7 +59,10 @@ impl Files {
             .collect();
         let vocabulary: Vec<(&str, i32)> = vocabulary.iter().map(|(text, id)| (text.as_str(), *id)).collect();
         let mut files = Self(Vec::new());
-        files.put("metadata/part-00000", metadata(CLASS, json!({"engine": "onnx", "maxSentenceLength": 16, "caseSensitive": false})));
+        files.put(
+            "metadata/part-00000",
+            metadata(CLASS, json!({"engine": "onnx", "maxSentenceLength": 16, "caseSensitive": false})),
+        );
         for (number, entries) in vocabulary.chunks(11).enumerate() {
             files.put(&format!("fields/vocabulary/part-{number:05}"), part(entries));
         }
@@ -138,7 +142,8 @@ fn a_model_is_read_from_a_folder_a_zip_and_a_pipeline_however_it_was_packed() {
     rezipped.put("__MACOSX/a folder/metadata/._part-00000", b"x".to_vec());
     rezipped.put("__MACOSX/a folder/metadata/part-00000", b"x".to_vec());
     let mut pipeline = whole.below("stages/1_tiny/");
-    pipeline.put("metadata/part-00000", metadata("org.apache.spark.ml.PipelineModel", json!({"stageUids": ["a", "tiny"]})));
+    pipeline
+        .put("metadata/part-00000", metadata("org.apache.spark.ml.PipelineModel", json!({"stageUids": ["a", "tiny"]})));
     pipeline.put("stages/0_a/metadata/part-00000", metadata("com.johnsnowlabs.nlp.DocumentAssembler", json!({})));
     let mut newer = whole.clone();
     let text = newer.take("metadata/part-00000");
@@ -164,7 +169,11 @@ fn a_model_is_read_from_a_folder_a_zip_and_a_pipeline_however_it_was_packed() {
 type Case = (&'static str, fn(&mut Files), &'static str);
 
 const FIELDS: [Case; 14] = [
-    ("a field that is no SequenceFile", |f| f.put("fields/labels/part-00001", b"hello".to_vec()), "does not start with SEQ"),
+    (
+        "a field that is no SequenceFile",
+        |f| f.put("fields/labels/part-00001", b"hello".to_vec()),
+        "does not start with SEQ",
+    ),
     ("a parquet field", |f| f.put("fields/labels/part-00001", b"PAR1".to_vec()), "parquet"),
     ("compressed records", |f| change(f, "fields/labels/part-00001", 73, 1), "its records are compressed"),
     ("compressed blocks", |f| change(f, "fields/labels/part-00001", 74, 1), "its records are compressed"),
@@ -183,7 +192,11 @@ const FIELDS: [Case; 14] = [
 const META: [Case; 15] = [
     ("the TensorFlow engine by default", |f| f.params(json!({})), "its engine is tensorflow"),
     ("the OpenVINO engine", |f| f.params(json!({"engine": "openvino"})), "its engine is openvino"),
-    ("metadata that is no JSON", |f| f.put("metadata/part-00000", b"{".to_vec()), "not the metadata of a Spark NLP model"),
+    (
+        "metadata that is no JSON",
+        |f| f.put("metadata/part-00000", b"{".to_vec()),
+        "not the metadata of a Spark NLP model",
+    ),
     ("no metadata", |f| drop(f.take("metadata/part-00000")), "no metadata/part-00000"),
     (
         "another annotator",
@@ -195,7 +208,11 @@ const META: [Case; 15] = [
         |f| f.put("metadata/part-00000", metadata("org.apache.spark.ml.PipelineModel", json!({}))),
         "0 BertForSequenceClassification stages",
     ),
-    ("a length of 4,096", |f| f.params(json!({"engine": "onnx", "maxSentenceLength": 4096})), "maxSentenceLength = 4096"),
+    (
+        "a length of 4,096",
+        |f| f.params(json!({"engine": "onnx", "maxSentenceLength": 4096})),
+        "maxSentenceLength = 4096",
+    ),
     ("an unknown activation", |f| f.params(json!({"engine": "onnx", "activation": "tanh"})), "softmax or sigmoid"),
     ("a threshold of 2", |f| f.params(json!({"engine": "onnx", "threshold": 2})), "between 0 and 1"),
     ("no [UNK]", |f| rename(f, "[UNK]", "[unk]"), "has no [UNK]"),
@@ -215,14 +232,30 @@ const GRAPHS: [Case; 10] = [
     ("a damaged graph", |f| change(f, GRAPH, 14, 1), "the copy is damaged"),
     ("a graph that is no ONNX", |f| f.graph(b"\x0f\x0fhello"), "does not parse as ONNX"),
     ("a graph that was cut off", |f| f.graph(&tiny()[..900]), "does not parse as ONNX (it ends too early)"),
-    ("weights beside the graph", |f| f.put("bert_classification_onnx_data", Vec::new()), "holds weights beside the graph"),
-    ("other labels than logits", |f| labels(f, &[("Yes", 0), ("No", 1)]), "tells 3 classes apart, and the model has 2 labels"),
+    (
+        "weights beside the graph",
+        |f| f.put("bert_classification_onnx_data", Vec::new()),
+        "holds weights beside the graph",
+    ),
+    (
+        "other labels than logits",
+        |f| labels(f, &[("Yes", 0), ("No", 1)]),
+        "tells 3 classes apart, and the model has 2 labels",
+    ),
 ];
 
 const MORE_GRAPHS: [Case; 3] = [
-    ("other inputs", |f| f.graph(&replaced(&tiny(), b"input_ids", b"input_xyz")), "input input_xyz is not one that we know"),
+    (
+        "other inputs",
+        |f| f.graph(&replaced(&tiny(), b"input_ids", b"input_xyz")),
+        "input input_xyz is not one that we know",
+    ),
     ("no output logits", |f| f.graph(&replaced(&tiny(), b"logits", b"answer")), "it has no output logits"),
-    ("a vocabulary that is too large", |f| f.put("fields/vocabulary/part-00004", part(&[("more", 43)])), "token 43, the last"),
+    (
+        "a vocabulary that is too large",
+        |f| f.put("fields/vocabulary/part-00004", part(&[("more", 43)])),
+        "token 43, the last",
+    ),
 ];
 
 fn tiny() -> Vec<u8> {
@@ -272,7 +305,10 @@ fn each_fault_of_a_model_has_its_own_words_in_a_folder_and_in_a_zip() {
         assert!(said.contains(wanted), "{case} in a zip: {said}");
         // A folder without a trace of Spark NLP is taken for one of Hugging Face's.
         let said = fault(&files.write(&folder.path().join("model"))).unwrap_or_else(|| panic!("{case}: no fault"));
-        assert!(said.contains(wanted) || *case == "no metadata" && said.contains("it has no model.onnx"), "{case}: {said}");
+        assert!(
+            said.contains(wanted) || *case == "no metadata" && said.contains("it has no model.onnx"),
+            "{case}: {said}"
+        );
     }
 }
 
