@@ -42,7 +42,7 @@
 //! | [`receive`] | a received resource becomes a document to store, or a refusal |
 //! | [`fhir`] | received resources and Bundles; serving them again; authoring what we say |
 //! | [`extract`] | choice among attachments, decoding, sections, sentences |
-//! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, model loading |
+//! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, reading models of Spark NLP and Hugging Face |
 //! | [`pipeline`] | the order of the stages; nothing else knows it |
 //! | [`worker`] | takes jobs, runs the pipeline, settles |
 //! | [`store`] | the only SQL; the private Postgres ([`store::embedded`]) |

@@ -251,11 +251,15 @@ fn unexpected_end(error: io::Error) -> GraphFileError {
 }
 
 fn put_number(into: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        into.push((number & 0x7F) as u8 | 0x80);
+    loop {
+        let [low, ..] = number.to_le_bytes();
         number >>= 7;
+        if number == 0 {
+            into.push(low & 0x7F);
+            return;
+        }
+        into.push(low | 0x80);
     }
-    into.push(number as u8);
 }
 
 fn put_bytes(into: &mut Vec<u8>, field: u64, bytes: &[u8]) {

@@ -153,6 +153,11 @@ impl Classifier {
         &self.model.version
     }
 
+    /// Why the processor is used instead of the provider that was asked for; none if that is there.
+    pub fn fallback(&self) -> Option<&str> {
+        self.session.fallback()
+    }
+
     /// Ends when the model's thread has ended, which it does only by a fault: the process should end too.
     pub async fn stopped(&self) {
         self.session.stopped().await;
@@ -238,9 +243,10 @@ impl Classifier {
         let windows = match (self.model.reads, unit) {
             (Reads::Document, _) => self.whole(narrative),
             (Reads::Sentences, Unit::Document) => windows::cut(narrative, tokenizer, limits).and_then(|sentences| {
-                let overview = match self.model.coalesce {
-                    true => None,
-                    false => windows::overview(narrative, &sentences, tokenizer, limits)?,
+                let overview = if self.model.coalesce {
+                    None
+                } else {
+                    windows::overview(narrative, &sentences, tokenizer, limits)?
                 };
                 Ok(Windows { sentences, overview, whole: None })
             }),

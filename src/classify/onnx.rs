@@ -129,6 +129,7 @@ pub struct Graph {
     session: Session,
     heads: Heads,
     inputs: Vec<Input>,
+    fallback: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -171,7 +172,7 @@ impl Graph {
             // Idle threads must not burn the processor: reports come now and then.
             .with_intra_op_spinning(false)
             .map_err(OnnxError::runtime("setting the threads of the ONNX Runtime session"))?;
-        let mut builder = with_provider(builder, settings.provider)?;
+        let (mut builder, fallback) = with_provider(builder, settings.provider)?;
         let session = match source {
             Source::Memory(bytes) => builder.commit_from_memory(bytes),
             Source::File(path) => builder.commit_from_file(path),
@@ -189,7 +190,12 @@ impl Graph {
         for head in [Some(&heads.label), heads.category.as_ref(), heads.cancer.as_ref()].into_iter().flatten() {
             check_head(session.outputs(), head)?;
         }
-        Ok(Self { session, heads, inputs })
+        Ok(Self { session, heads, inputs, fallback })
+    }
+
+    /// Why the processor is used instead of the provider that was asked for; none if that is there.
+    pub(super) fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
     }
 
     /// Runs one batch.
@@ -219,35 +225,33 @@ impl Graph {
     }
 }
 
-/// Asks for the execution provider; what the graph holds that it cannot do, the processor does.
-fn with_provider(builder: SessionBuilder, settings: ProviderSettings) -> Result<SessionBuilder, OnnxError> {
+/// Asks for the execution provider; what the graph holds that it cannot do, the processor does. The text says why the
+/// processor does all of it instead, where the settings allow that.
+fn with_provider(
+    builder: SessionBuilder,
+    settings: ProviderSettings,
+) -> Result<(SessionBuilder, Option<String>), OnnxError> {
     let provider = settings.provider;
-    let missing = |reason: String| match settings.missing {
+    if provider == ExecutionProvider::Cpu {
+        return Ok((builder, None));
+    }
+    let (builder, reason) = match dispatch(provider) {
+        None => (builder, format!("this responsum was built without the cargo feature {}", provider.name())),
+        Some((false, _)) => (builder, "the ONNX Runtime library that is loaded does not have it".to_owned()),
+        Some((true, dispatch)) => match builder.with_execution_providers([dispatch.error_on_failure()]) {
+            Ok(builder) => return Ok((builder, None)),
+            Err(error) => {
+                let reason = error.message().to_owned();
+                (error.recover(), reason)
+            }
+        },
+    };
+    match settings.missing {
         MissingProvider::Error => Err(OnnxError::Provider { provider, reason }),
         MissingProvider::Cpu => {
-            tracing::warn!(
-                provider = provider.name(),
-                reason,
-                "the execution provider is not there: the processor is used"
-            );
-            Ok(())
-        }
-    };
-    if provider == ExecutionProvider::Cpu {
-        return Ok(builder);
-    }
-    let Some((available, dispatch)) = dispatch(provider) else {
-        let reason = format!("this responsum was built without the cargo feature {}", provider.name());
-        return missing(reason).map(|()| builder);
-    };
-    if !available {
-        return missing("the ONNX Runtime library that is loaded does not have it".to_owned()).map(|()| builder);
-    }
-    match builder.with_execution_providers([dispatch.error_on_failure()]) {
-        Ok(builder) => Ok(builder),
-        Err(error) => {
-            missing(error.message().to_owned())?;
-            Ok(error.recover())
+            let provider = provider.name();
+            tracing::warn!(provider, reason, "the execution provider is not there: the processor is used");
+            Ok((builder, Some(format!("{provider} is not there ({reason}): the processor is used"))))
         }
     }
 }

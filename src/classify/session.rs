@@ -52,6 +52,7 @@ enum Request {
 pub struct SessionThread {
     queue: SyncSender<Request>,
     alive: watch::Receiver<()>,
+    fallback: Option<String>,
 }
 
 impl SessionThread {
@@ -61,6 +62,7 @@ impl SessionThread {
         let graph = Graph::load(graph, model.heads.clone(), settings).map_err(ClassifyError::Load)?;
         let mut worker = Worker { graph, scale: Scale::of(model), padding: model.padding };
         worker.probe(model)?;
+        let fallback = worker.graph.fallback().map(str::to_owned);
         let (queue, requests) = sync_channel(settings.queue_requests_max);
         let (life, alive) = watch::channel(());
         thread::Builder::new()
@@ -71,7 +73,12 @@ impl SessionThread {
                 worker.serve(&requests);
             })
             .map_err(ClassifyError::Thread)?;
-        Ok(Self { queue, alive })
+        Ok(Self { queue, alive, fallback })
+    }
+
+    /// Why the processor is used instead of the provider that was asked for; none if that is there.
+    pub fn fallback(&self) -> Option<&str> {
+        self.fallback.as_deref()
     }
 
     /// Scores of the windows, in their order.
@@ -275,11 +282,42 @@ mod tests {
         assert_eq!(indices, (0..all.len()).collect::<Vec<_>>());
     }
 
+    #[test]
+    fn a_provider_that_is_not_there_is_an_error_or_the_processor_as_the_settings_say() {
+        use crate::classify::provider::{ExecutionProvider, MissingProvider};
+        for provider in [
+            ExecutionProvider::Cuda,
+            ExecutionProvider::TensorRt,
+            ExecutionProvider::OpenVino,
+            ExecutionProvider::CoreMl,
+        ] {
+            let settings = |missing| SessionSettings {
+                provider: ProviderSettings { provider, missing },
+                threads: 1,
+                ..SessionSettings::default()
+            };
+            // The library that `cargo xtask setup` brings has none of them.
+            match SessionThread::start(tiny_model(), settings(MissingProvider::Error)) {
+                Err(ClassifyError::Load(error @ OnnxError::Provider { .. })) => {
+                    let said = error.to_string();
+                    assert!(said.contains(provider.name()) && said.contains("execution_provider"), "{said}");
+                }
+                // Where a test machine has one, it runs the model.
+                started => assert!(started.is_ok(), "{started:?}"),
+            }
+            let session = SessionThread::start(tiny_model(), settings(MissingProvider::Cpu)).expect("a session");
+            let ids = tiny_model().tokenizer.encode("Mass stable.").expect("ids");
+            assert_eq!(session.logits_blocking(ids).expect("logits"), [5.0, 0.0, 2.0]);
+            let said = session.fallback().unwrap_or("cpu");
+            assert!(said == "cpu" || said.starts_with(provider.name()), "{said}");
+        }
+    }
+
     /// A queue whose other end nobody serves.
     fn unserved(queue_requests_max: usize) -> (SessionThread, Receiver<Request>, watch::Sender<()>) {
         let (queue, requests) = sync_channel(queue_requests_max);
         let (life, alive) = watch::channel(());
-        (SessionThread { queue, alive }, requests, life)
+        (SessionThread { queue, alive, fallback: None }, requests, life)
     }
 
     #[tokio::test]

@@ -76,7 +76,7 @@ mod tests {
     use crate::domain::annotation::NoAnswer;
 
     /// The tiny model as Spark NLP would have saved it, with these settings of ours.
-    fn classifier(settings: &str, params: serde_json::Value) -> Classifier {
+    fn classifier(settings: &str, params: &serde_json::Value) -> Classifier {
         let folder = tempfile::tempdir().expect("a folder");
         let mut files = Files::whole();
         files.params(params);
@@ -86,7 +86,7 @@ mod tests {
         Classifier::start(model, ClassifierSettings::default()).expect("a classifier")
     }
 
-    fn spark(params: serde_json::Value) -> serde_json::Value {
+    fn spark(params: &serde_json::Value) -> serde_json::Value {
         let mut all = serde_json::json!({"engine": "onnx", "maxSentenceLength": 16, "caseSensitive": false});
         all.as_object_mut().expect("an object").extend(params.as_object().expect("an object").clone());
         all
@@ -117,7 +117,7 @@ mod tests {
         let report = report();
         for unit in [Unit::Document, Unit::Sentence] {
             let annotation =
-                classifier("", spark(serde_json::json!({}))).annotate_blocking(&report, unit).expect("an answer");
+                classifier("", &spark(&serde_json::json!({}))).annotate_blocking(&report, unit).expect("an answer");
             assert_eq!(
                 (annotation.label, annotation.windows),
                 (Label::Responded, 1),
@@ -133,7 +133,7 @@ mod tests {
             assert!(evidence.starts_with("Lung") && !evidence.contains("progression progression"), "{evidence}");
         }
         let longer =
-            classifier("max_tokens = 32", spark(serde_json::json!({}))).annotate_blocking(&report, Unit::Document);
+            classifier("max_tokens = 32", &spark(&serde_json::json!({}))).annotate_blocking(&report, Unit::Document);
         let longer = longer.expect("an answer");
         assert_eq!(longer.label, Label::NotResponded, "progression is read, too");
         assert_eq!(longer.coverage.read[0].notes.len(), 1, "nothing was cut off");
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_report_without_a_letter_is_not_given_to_the_model() {
         let empty = narrative(&[(SectionKind::Other, None, &["--", "…"])]);
-        let annotation = classifier("", spark(serde_json::json!({}))).annotate_blocking(&empty, Unit::Document);
+        let annotation = classifier("", &spark(&serde_json::json!({}))).annotate_blocking(&empty, Unit::Document);
         assert_eq!(annotation.expect("an answer").no_answer, Some(NoAnswer::NothingReadable));
     }
 
@@ -150,8 +150,8 @@ mod tests {
     fn sentences_whose_answers_are_one_are_averaged() {
         let report = narrative(&[(SectionKind::Other, None, &["Stable.", "Scan.", "Scan.", "Relapse."])]);
         let answer = |settings: &str, coalesce: bool| {
-            let params = spark(serde_json::json!({"coalesceSentences": coalesce}));
-            classifier(settings, params).annotate_blocking(&report, Unit::Document).expect("an answer")
+            let params = spark(&serde_json::json!({"coalesceSentences": coalesce}));
+            classifier(settings, &params).annotate_blocking(&report, Unit::Document).expect("an answer")
         };
         let mean = answer("unit = \"sentence\"", true);
         assert_eq!((mean.label, mean.windows), (Label::NotStated, 4), "two of four say nothing");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::annotate::ModelJson;
-use super::texts::{CommandError, RunArgs, next_line, write_line};
+use super::texts::{CommandError, RunArgs, next_line, say_fallback, write_line};
 use crate::classify::ClassifyError;
 use crate::classify::model::{Model, Reads};
 use crate::classify::scores::Activation;
@@ -173,6 +173,7 @@ pub fn score(
     mut output: impl Write,
 ) -> Result<(), CommandError> {
     let session = SessionThread::start(model, run.session_settings()).map_err(CommandError::Classify)?;
+    say_fallback(session.fallback());
     let (mut line, mut buffer) = (0, Vec::new());
     while let Some(row) = next_line(&mut input, &mut buffer, &mut line)? {
         let fault = "neither an object with `text` nor a string";
@@ -270,12 +271,13 @@ mod tests {
         let Some((folder, expected)) = toy() else { return };
         let mut archive = folder.clone().into_os_string();
         archive.push(".zip");
-        for (path, length) in [(&folder, 128), (&folder, 8), (&archive.into(), 128), (&PathBuf::from(&folder), 8)] {
+        for (path, length) in [(&folder, 128), (&folder, 8), (&archive.clone().into(), 128), (&archive.into(), 8)] {
             let model = Model::load(path).and_then(|model| model.with_max_tokens(length)).expect("a model");
             let rows: Vec<&Value> = expected.iter().filter(|row| row["max_sentence_length"] == length).collect();
             assert_eq!(rows.len(), 10);
-            let input: String =
-                rows.iter().map(|row| format!("{}\n", serde_json::json!({"text": row["text"]}))).collect();
+            let texts: Vec<String> =
+                rows.iter().map(|row| serde_json::json!({"text": row["text"]}).to_string()).collect();
+            let input = texts.join("\n");
             let mut output = Vec::new();
             score(&model, &RunArgs::default(), input.as_bytes(), &mut output).expect("scores");
             let scored: Vec<Value> = String::from_utf8(output)

@@ -1,7 +1,7 @@
 //! What the commands that read texts share: the model that they use, rows of NDJSON, and their errors.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write, empty, stdin};
+use std::io::{BufRead, BufReader, Read, Write, empty, stderr, stdin};
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -101,7 +101,17 @@ impl ModelArgs {
     /// Loads the model and starts its thread.
     pub fn start(&self) -> Result<Classifier, CommandError> {
         let settings = ClassifierSettings { session: self.run.session_settings(), ..ClassifierSettings::default() };
-        Classifier::start(self.load()?, settings).map_err(CommandError::Classify)
+        let classifier = Classifier::start(self.load()?, settings).map_err(CommandError::Classify)?;
+        say_fallback(classifier.fallback());
+        Ok(classifier)
+    }
+}
+
+/// Says on stderr that the processor is used instead of the provider that was asked for.
+pub(super) fn say_fallback(fallback: Option<&str>) {
+    if let Some(fallback) = fallback {
+        // A notice that cannot be shown is no reason to stop.
+        let _ = writeln!(stderr(), "responsum: the execution provider {fallback}");
     }
 }
 

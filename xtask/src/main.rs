@@ -7,6 +7,7 @@ mod binaries;
 mod crash;
 mod demo;
 mod http;
+mod parity;
 mod service;
 mod setup;
 mod test;
@@ -36,6 +37,8 @@ enum Command {
     Test(test::Options),
     /// Kills the service at random moments while it works, many times, and counts what is lost or doubled
     Crash(crash::Options),
+    /// Makes a model of BERT-base's size and measures how it loads, and whether its answers are Python's
+    ModelParity(parity::Options),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +47,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::ModelParity(options) => parity::run(&options),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -23,6 +23,11 @@ impl Options {
     pub(crate) fn with_bundled_postgres() -> Self {
         Self { postgres: Postgres::Bundled }
     }
+
+    /// Brings no Postgres: what is to be done needs none.
+    pub(crate) fn without_postgres() -> Self {
+        Self { postgres: Postgres::None }
+    }
 }
 
 /// Where Postgres comes from.

@@ -40,7 +40,7 @@ pub(in crate::classify) fn zipped(files: &[(String, Vec<u8>)]) -> Vec<u8> {
     writer.finish().expect("a zip").into_inner()
 }
 
-fn metadata(class: &str, params: Json) -> Vec<u8> {
+fn metadata(class: &str, params: &Json) -> Vec<u8> {
     let metadata =
         json!({"class": class, "uid": "tiny", "paramMap": params, "defaultParamMap": {"engine": "tensorflow"}});
     format!("{metadata}\n").into_bytes()
@@ -61,7 +61,7 @@ impl Files {
         let mut files = Self(Vec::new());
         files.put(
             "metadata/part-00000",
-            metadata(CLASS, json!({"engine": "onnx", "maxSentenceLength": 16, "caseSensitive": false})),
+            metadata(CLASS, &json!({"engine": "onnx", "maxSentenceLength": 16, "caseSensitive": false})),
         );
         for (number, entries) in vocabulary.chunks(11).enumerate() {
             files.put(&format!("fields/vocabulary/part-{number:05}"), part(entries));
@@ -90,7 +90,7 @@ impl Files {
         self.put(GRAPH, zipped(&[("model.onnx".to_owned(), graph.to_vec())]));
     }
 
-    pub(in crate::classify) fn params(&mut self, params: Json) {
+    pub(in crate::classify) fn params(&mut self, params: &Json) {
         self.put("metadata/part-00000", metadata(CLASS, params));
     }
 
@@ -142,9 +142,11 @@ fn a_model_is_read_from_a_folder_a_zip_and_a_pipeline_however_it_was_packed() {
     rezipped.put("__MACOSX/a folder/metadata/._part-00000", b"x".to_vec());
     rezipped.put("__MACOSX/a folder/metadata/part-00000", b"x".to_vec());
     let mut pipeline = whole.below("stages/1_tiny/");
-    pipeline
-        .put("metadata/part-00000", metadata("org.apache.spark.ml.PipelineModel", json!({"stageUids": ["a", "tiny"]})));
-    pipeline.put("stages/0_a/metadata/part-00000", metadata("com.johnsnowlabs.nlp.DocumentAssembler", json!({})));
+    pipeline.put(
+        "metadata/part-00000",
+        metadata("org.apache.spark.ml.PipelineModel", &json!({"stageUids": ["a", "tiny"]})),
+    );
+    pipeline.put("stages/0_a/metadata/part-00000", metadata("com.johnsnowlabs.nlp.DocumentAssembler", &json!({})));
     let mut newer = whole.clone();
     let text = newer.take("metadata/part-00000");
     newer.put("metadata/part-00000-5a4d-c000.txt", text);
@@ -190,8 +192,8 @@ const FIELDS: [Case; 14] = [
 ];
 
 const META: [Case; 15] = [
-    ("the TensorFlow engine by default", |f| f.params(json!({})), "its engine is tensorflow"),
-    ("the OpenVINO engine", |f| f.params(json!({"engine": "openvino"})), "its engine is openvino"),
+    ("the TensorFlow engine by default", |f| f.params(&json!({})), "its engine is tensorflow"),
+    ("the OpenVINO engine", |f| f.params(&json!({"engine": "openvino"})), "its engine is openvino"),
     (
         "metadata that is no JSON",
         |f| f.put("metadata/part-00000", b"{".to_vec()),
@@ -200,21 +202,21 @@ const META: [Case; 15] = [
     ("no metadata", |f| drop(f.take("metadata/part-00000")), "no metadata/part-00000"),
     (
         "another annotator",
-        |f| f.put("metadata/part-00000", metadata("com.johnsnowlabs.nlp.NerDLModel", json!({"engine": "onnx"}))),
+        |f| f.put("metadata/part-00000", metadata("com.johnsnowlabs.nlp.NerDLModel", &json!({"engine": "onnx"}))),
         "it is a NerDLModel",
     ),
     (
         "a pipeline without a classifier",
-        |f| f.put("metadata/part-00000", metadata("org.apache.spark.ml.PipelineModel", json!({}))),
+        |f| f.put("metadata/part-00000", metadata("org.apache.spark.ml.PipelineModel", &json!({}))),
         "0 BertForSequenceClassification stages",
     ),
     (
         "a length of 4,096",
-        |f| f.params(json!({"engine": "onnx", "maxSentenceLength": 4096})),
+        |f| f.params(&json!({"engine": "onnx", "maxSentenceLength": 4096})),
         "maxSentenceLength = 4096",
     ),
-    ("an unknown activation", |f| f.params(json!({"engine": "onnx", "activation": "tanh"})), "softmax or sigmoid"),
-    ("a threshold of 2", |f| f.params(json!({"engine": "onnx", "threshold": 2})), "between 0 and 1"),
+    ("an unknown activation", |f| f.params(&json!({"engine": "onnx", "activation": "tanh"})), "softmax or sigmoid"),
+    ("a threshold of 2", |f| f.params(&json!({"engine": "onnx", "threshold": 2})), "between 0 and 1"),
     ("no [UNK]", |f| rename(f, "[UNK]", "[unk]"), "has no [UNK]"),
     ("no [CLS]", |f| rename(f, "[CLS]", "[cls]"), "has no [CLS]"),
     ("no [SEP]", |f| rename(f, "[SEP]", "[sep]"), "has no [SEP]"),
