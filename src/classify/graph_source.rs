@@ -43,7 +43,10 @@ pub enum GraphSource {
 /// A graph and the folder with its weights, from when the model was read until a session opens it: so that what was
 /// hashed is what is run, and a large file is read once.
 #[derive(Clone, Default)]
-pub struct Taken(Arc<Mutex<Option<(Vec<u8>, TempDir)>>>);
+pub struct Taken(Arc<Mutex<Option<Separated>>>);
+
+/// A graph, and the folder with its weights.
+type Separated = (Vec<u8>, TempDir);
 
 impl std::fmt::Debug for Taken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -125,11 +128,7 @@ fn split(path: &Path) -> Result<(GraphParts, TempDir), ModelError> {
     with_weights(|weights| graph_file::split(file, weights, WEIGHTS).map_err(fault))
 }
 
-fn spark_graph(
-    archive: &mut Archive,
-    name: &str,
-    watch: &mut dyn FnMut(&[u8]),
-) -> Result<(Vec<u8>, TempDir), ModelError> {
+fn spark_graph(archive: &mut Archive, name: &str, watch: &mut dyn FnMut(&[u8])) -> Result<Separated, ModelError> {
     let fault = |source| ModelError::GraphFile { name: name.to_owned(), source };
     let (parts, folder) = with_weights(|weights| {
         spark::with_graph(archive, name, watch, |content| {

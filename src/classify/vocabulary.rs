@@ -136,7 +136,7 @@ pub(super) fn byte_level(vocabulary: &str, merges: &str, config: &TokenizerConfi
     let fault = |what: &str| ModelError::Meaning(format!("{what} is not what a byte-level tokenizer has"));
     let vocabulary: Map<String, Json> = serde_json::from_str(vocabulary).map_err(|_| fault("vocab.json"))?;
     let merges = lines(merges).into_iter().enumerate();
-    let merges = merges.filter(|(number, line)| !line.is_empty() && !(*number == 0 && line.starts_with("#version")));
+    let merges = merges.filter(|(number, line)| !(line.is_empty() || *number == 0 && line.starts_with("#version")));
     let merges: Option<Vec<(&str, &str)>> = merges.map(|(_, line)| line.split_once(' ')).collect();
     let merges = merges.ok_or_else(|| fault("merges.txt"))?;
     let special = SpecialTokens::new(config, ["<unk>", "<s>", "</s>", "<pad>", "<mask>"]);
