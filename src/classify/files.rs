@@ -80,3 +80,28 @@ pub(super) fn sha256_of_paths(files: &BTreeMap<String, PathBuf>) -> Result<Sha25
     }
     Ok(Sha256Digest(hasher.finalize().into()))
 }
+
+/// Files by their names, each with its SHA-256, for a hash over all that does not tell how they were packed.
+#[derive(Default)]
+pub(super) struct Digests(BTreeMap<String, [u8; 32]>);
+
+impl Digests {
+    /// A file.
+    pub(super) fn add(&mut self, name: &str, content: &[u8]) {
+        self.add_digest(name, Sha256::digest(content).into());
+    }
+
+    /// A file whose SHA-256 is known.
+    pub(super) fn add_digest(&mut self, name: &str, digest: [u8; 32]) {
+        self.0.insert(name.to_owned(), digest);
+    }
+
+    /// SHA-256 over `sha256  name` lines, as `sha256sum` writes them, in the order of the names.
+    pub(super) fn finish(&self) -> Sha256Digest {
+        let mut hasher = Sha256::new();
+        for (name, digest) in &self.0 {
+            hasher.update(format!("{}  {name}\n", Sha256Digest(*digest).hex()));
+        }
+        Sha256Digest(hasher.finalize().into())
+    }
+}

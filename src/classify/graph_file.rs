@@ -4,7 +4,12 @@
 //! twice its size. Weights in a file of their own are mapped into memory instead, so large ones are put there first, in
 //! one pass that holds no more than the rest of the graph.
 
+use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
+
+use super::graph_weights::{
+    self, GRAPH_INITIALIZER, Kind, MODEL_GRAPH, TENSOR_EXTERNAL, TENSOR_LOCATION, TENSOR_RAW, Tag, tag_of,
+};
 
 /// Why an ONNX file cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -29,48 +34,23 @@ const REST_BYTES_MAX: usize = 256 << 20;
 const WEIGHT_BYTES_MIN: u64 = 4096;
 /// Weights start at a multiple of it, so that they can be used where they are mapped.
 const ALIGNMENT: u64 = 64;
-/// Weights in one graph.
-const EXTERNAL_MAX: usize = 100_000;
-/// How deep graphs may lie in each other.
-const DEPTH_MAX: usize = 32;
 
 /// What is in an ONNX file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GraphParts {
     /// The file without its large weights; they are now in `location`. The very file if it had none.
     pub graph: Vec<u8>,
-    /// Files that hold weights, as the graph names them.
-    pub external: Vec<String>,
+    /// Files that hold weights, as the graph names them, with the bytes that each must hold at least.
+    pub external: BTreeMap<String, u64>,
     /// Bytes of weights that were taken out.
     pub weight_bytes: u64,
 }
 
-// Numbers of the fields, from onnx.proto.
-const MODEL_GRAPH: u64 = 7;
-const GRAPH_NODE: u64 = 1;
-const GRAPH_INITIALIZER: u64 = 5;
-const GRAPH_SPARSE_INITIALIZER: u64 = 15;
-const NODE_ATTRIBUTE: u64 = 5;
-const ATTRIBUTE_TENSOR: u64 = 5;
-const ATTRIBUTE_GRAPH: u64 = 6;
-const ATTRIBUTE_TENSORS: u64 = 10;
-const ATTRIBUTE_GRAPHS: u64 = 11;
-const ATTRIBUTE_SPARSE: u64 = 22;
-const ATTRIBUTE_SPARSES: u64 = 23;
-const SPARSE_VALUES: u64 = 1;
-const SPARSE_INDICES: u64 = 2;
-const MODEL_FUNCTION: u64 = 25;
-const FUNCTION_NODE: u64 = 7;
-const TENSOR_RAW: u64 = 9;
-const TENSOR_EXTERNAL: u64 = 13;
-const TENSOR_LOCATION: u64 = 14;
-
 /// Reads an ONNX file of `length` bytes at most, and writes its large weights to `weights`, which the graph then calls
 /// `location`.
 pub fn split(source: impl Read, weights: impl Write, location: &str) -> Result<GraphParts, GraphFileError> {
-    let mut reader = Splitter { source, place: 0, weights, written: 0, location };
-    let mut graph = Vec::new();
-    let (mut external, mut found) = (Vec::new(), false);
+    let mut reader = Splitter { source, place: 0, weights, written: 0, moved: 0, location };
+    let (mut graph, mut found) = (Vec::new(), false);
     while let Some(tag) = reader.tag_or_end()? {
         if tag.field == MODEL_GRAPH && tag.kind == Kind::Bytes {
             found = true;
@@ -85,8 +65,12 @@ pub fn split(source: impl Read, weights: impl Write, location: &str) -> Result<G
     if !found {
         return Err(GraphFileError::NotOnnx("it holds no graph"));
     }
-    walk(&graph, Message::Model, 0, &mut external)?;
-    external.retain(|name| name != location);
+    let mut named = graph_weights::named(&graph)?;
+    // Those that were taken out just now; a graph that named this file before is another matter.
+    if named.get(location).is_some_and(|file| file.tensors == reader.moved) {
+        named.remove(location);
+    }
+    let external = named.into_iter().map(|(name, file)| (name, file.bytes)).collect();
     let weight_bytes = reader.written;
     reader.weights.flush().map_err(GraphFileError::Write)?;
     Ok(GraphParts { graph, external, weight_bytes })
@@ -96,39 +80,13 @@ fn bounded(length: usize) -> Result<(), GraphFileError> {
     if length > REST_BYTES_MAX { Err(GraphFileError::TooLarge) } else { Ok(()) }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Varint,
-    Eight,
-    Bytes,
-    Four,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Tag {
-    field: u64,
-    kind: Kind,
-}
-
-fn tag_of(number: u64) -> Result<Tag, GraphFileError> {
-    let kind = match number & 7 {
-        0 => Kind::Varint,
-        1 => Kind::Eight,
-        2 => Kind::Bytes,
-        5 => Kind::Four,
-        _ => return Err(GraphFileError::NotOnnx("a field of an unknown kind")),
-    };
-    match number >> 3 {
-        field @ 1..=0x1FFF_FFFF => Ok(Tag { field, kind }),
-        _ => Err(GraphFileError::NotOnnx("a field without a number")),
-    }
-}
-
 struct Splitter<'a, R, W> {
     source: R,
     place: u64,
     weights: W,
     written: u64,
+    /// Tensors whose weights were taken out.
+    moved: usize,
     location: &'a str,
 }
 
@@ -166,6 +124,7 @@ impl<R: Read, W: Write> Splitter<'_, R, W> {
                     return Err(GraphFileError::NotOnnx("weights that are too long"));
                 }
                 let offset = self.move_weights(bytes)?;
+                self.moved += 1;
                 for (key, value) in [
                     ("location", self.location.to_owned()),
                     ("offset", offset.to_string()),
@@ -309,106 +268,12 @@ fn put_bytes(into: &mut Vec<u8>, field: u64, bytes: &[u8]) {
     into.extend_from_slice(bytes);
 }
 
-/// A message that may hold tensors.
-#[derive(Clone, Copy, Debug)]
-enum Message {
-    Model,
-    Graph,
-    Node,
-    Attribute,
-    Tensor,
-    Sparse,
-    Function,
-    External,
-}
-
-impl Message {
-    /// What the field holds, if it may hold tensors.
-    const fn part(self, field: u64) -> Option<Self> {
-        match (self, field) {
-            (Self::Model, MODEL_GRAPH) | (Self::Attribute, ATTRIBUTE_GRAPH | ATTRIBUTE_GRAPHS) => Some(Self::Graph),
-            (Self::Model, MODEL_FUNCTION) => Some(Self::Function),
-            (Self::Graph, GRAPH_NODE) | (Self::Function, FUNCTION_NODE) => Some(Self::Node),
-            (Self::Graph, GRAPH_INITIALIZER)
-            | (Self::Attribute, ATTRIBUTE_TENSOR | ATTRIBUTE_TENSORS)
-            | (Self::Sparse, SPARSE_VALUES | SPARSE_INDICES) => Some(Self::Tensor),
-            (Self::Graph, GRAPH_SPARSE_INITIALIZER) | (Self::Attribute, ATTRIBUTE_SPARSE | ATTRIBUTE_SPARSES) => {
-                Some(Self::Sparse)
-            }
-            (Self::Node, NODE_ATTRIBUTE) => Some(Self::Attribute),
-            (Self::Tensor, TENSOR_EXTERNAL) => Some(Self::External),
-            _ => None,
-        }
-    }
-}
-
-/// Finds the names of files that hold weights, wherever a tensor may be.
-fn walk(bytes: &[u8], message: Message, depth: usize, external: &mut Vec<String>) -> Result<(), GraphFileError> {
-    if depth > DEPTH_MAX {
-        return Err(GraphFileError::NotOnnx("graphs too deep in each other"));
-    }
-    let mut rest = bytes;
-    let (mut key, mut value) = (&[][..], &[][..]);
-    while !rest.is_empty() {
-        let tag = tag_of(slice_number(&mut rest)?)?;
-        let content = match tag.kind {
-            Kind::Varint => {
-                slice_number(&mut rest)?;
-                continue;
-            }
-            Kind::Eight => slice_take(&mut rest, 8)?,
-            Kind::Four => slice_take(&mut rest, 4)?,
-            Kind::Bytes => {
-                let length = slice_number(&mut rest)?;
-                slice_take(&mut rest, length)?
-            }
-        };
-        match (message, tag.field) {
-            (Message::External, 1) => key = content,
-            (Message::External, 2) => value = content,
-            _ => {}
-        }
-        if let Some(part) = message.part(tag.field).filter(|_| tag.kind == Kind::Bytes) {
-            walk(content, part, depth + 1, external)?;
-        }
-    }
-    if matches!(message, Message::External) && key == b"location" {
-        let name = String::from_utf8_lossy(value).into_owned();
-        // Weights of one model are in one file or in few.
-        if !external.iter().rev().take(8).any(|known| *known == name) {
-            external.push(name);
-        }
-        if external.len() > EXTERNAL_MAX {
-            return Err(GraphFileError::NotOnnx("too many files of weights"));
-        }
-    }
-    Ok(())
-}
-
-fn slice_number(rest: &mut &[u8]) -> Result<u64, GraphFileError> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let byte = slice_take(rest, 1)?[0];
-        number |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(GraphFileError::NotOnnx("a number that is too long"))
-}
-
-fn slice_take<'a>(rest: &mut &'a [u8], length: u64) -> Result<&'a [u8], GraphFileError> {
-    let length = usize::try_from(length).unwrap_or(usize::MAX);
-    let (taken, left) = rest.split_at_checked(length).ok_or(GraphFileError::NotOnnx("it ends too early"))?;
-    *rest = left;
-    Ok(taken)
-}
-
 #[cfg(test)]
 pub(super) mod tests {
+    use super::super::graph_weights::GRAPH_NODE;
     use super::*;
 
-    fn message(fields: &[(u64, &[u8])]) -> Vec<u8> {
+    pub(in crate::classify) fn message(fields: &[(u64, &[u8])]) -> Vec<u8> {
         let mut bytes = Vec::new();
         for (field, content) in fields {
             put_bytes(&mut bytes, *field, content);
@@ -417,10 +282,12 @@ pub(super) mod tests {
     }
 
     /// A tensor whose weights are in this file.
-    fn external(location: &[u8]) -> Vec<u8> {
+    pub(in crate::classify) fn external(location: &[u8]) -> Vec<u8> {
+        let entry = |key: &[u8], value: &[u8]| message(&[(1, key), (2, value)]);
         message(&[
-            (TENSOR_EXTERNAL, &message(&[(1, b"location"), (2, location)])),
-            (TENSOR_EXTERNAL, &message(&[(1, b"offset"), (2, b"0")])),
+            (TENSOR_EXTERNAL, &entry(b"location", location)),
+            (TENSOR_EXTERNAL, &entry(b"offset", b"4")),
+            (TENSOR_EXTERNAL, &entry(b"length", b"4")),
         ])
     }
 
@@ -456,28 +323,19 @@ pub(super) mod tests {
         }
         // What holds no large weights stays as it was, byte for byte.
         let same = split(parts.graph.as_slice(), io::sink(), "").expect("parts");
-        assert_eq!((same.graph, same.external), (parts.graph, vec!["weights".to_owned()]));
+        assert_eq!((same.graph, same.external), (parts.graph, BTreeMap::from([("weights".to_owned(), 5056 + 5000)])));
     }
 
     #[test]
-    fn files_of_weights_are_found_wherever_a_tensor_may_be() {
-        let initializer = message(&[(GRAPH_INITIALIZER, &external(b"one"))]);
-        let attribute = |content: &[u8]| message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, content)]))]);
-        let sparse = message(&[(SPARSE_INDICES, &external(b"four"))]);
-        let function = message(&[(
-            FUNCTION_NODE,
-            &message(&[(NODE_ATTRIBUTE, &message(&[(ATTRIBUTE_TENSORS, &external(b"five"))]))]),
-        )]);
-        let graph = [
-            initializer.clone(),
-            attribute(&message(&[(ATTRIBUTE_TENSOR, &external(b"two"))])),
-            attribute(&message(&[(ATTRIBUTE_GRAPH, &message(&[(GRAPH_INITIALIZER, &external(b"three"))]))])),
-            message(&[(GRAPH_SPARSE_INITIALIZER, &sparse)]),
-        ]
-        .concat();
-        let model = message(&[(MODEL_GRAPH, &graph), (MODEL_FUNCTION, &function)]);
-        let parts = split(model.as_slice(), io::sink(), "").expect("parts");
-        assert_eq!(parts.external, ["one", "two", "three", "four", "five"]);
+    fn a_graph_that_named_the_file_of_weights_before_is_found_out() {
+        let tensors = [external(b"weights"), message(&[(TENSOR_RAW, &[7; 5000])])];
+        let graph = message(&[(GRAPH_INITIALIZER, &tensors[0]), (GRAPH_INITIALIZER, &tensors[1])]);
+        let model = message(&[(MODEL_GRAPH, &graph)]);
+        let parts = split(model.as_slice(), io::sink(), "weights").expect("parts");
+        assert!(parts.external.contains_key("weights"));
+        let graph = message(&[(GRAPH_INITIALIZER, &tensors[1])]);
+        let parts = split(message(&[(MODEL_GRAPH, &graph)]).as_slice(), io::sink(), "weights").expect("parts");
+        assert!(parts.external.is_empty());
     }
 
     #[test]
@@ -499,11 +357,5 @@ pub(super) mod tests {
         // The tensor says that it is longer than its graph.
         longer[5] += 1;
         assert!(said(&longer).contains("too long"), "{}", said(&longer));
-        let mut nested = external(b"deep");
-        for _ in 0..DEPTH_MAX {
-            nested = message(&[(ATTRIBUTE_GRAPH, &message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, &nested)]))]))]);
-        }
-        let model = message(&[(MODEL_GRAPH, &message(&[(GRAPH_NODE, &message(&[(NODE_ATTRIBUTE, &nested)]))]))]);
-        assert!(said(&model).contains("too deep"), "{}", said(&model));
     }
 }

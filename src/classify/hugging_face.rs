@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::json;
 
 use super::files;
 use super::graph_file;
@@ -13,6 +12,7 @@ use super::model::{Layout, ModelError, Parts};
 use super::scores::Activation;
 use super::settings::{Reads, SETTINGS_FILE, Settings};
 use super::tokenize::Tokenizer;
+use super::vocabulary::{self, TokenizerConfig};
 
 /// Bytes of `config.json` and of the tokenizer's settings.
 const CONFIG_BYTES_MAX: u64 = 4 << 20;
@@ -36,6 +36,9 @@ const OFFSET_FAMILIES: [&str; 8] = [
     "mpnet",
 ];
 
+/// Families with the tokenizer of RoBERTa, whose files may be `vocab.json` and `merges.txt`.
+const BYTE_LEVEL_FAMILIES: [&str; 4] = ["roberta", "longformer", "roberta-prelayernorm", "data2vec-text"];
+
 /// The fields of `config.json` that we need.
 #[derive(Deserialize)]
 struct Config {
@@ -45,21 +48,6 @@ struct Config {
     vocab_size: Option<usize>,
     pad_token_id: Option<u32>,
     problem_type: Option<String>,
-}
-
-/// The fields of `tokenizer_config.json` that decide how a `vocab.txt` is used, with BertTokenizer's own defaults.
-#[derive(Deserialize)]
-#[serde(default)]
-struct TokenizerConfig {
-    do_lower_case: bool,
-    strip_accents: Option<bool>,
-    tokenize_chinese_chars: bool,
-}
-
-impl Default for TokenizerConfig {
-    fn default() -> Self {
-        Self { do_lower_case: true, strip_accents: None, tokenize_chinese_chars: true }
-    }
 }
 
 impl Config {
@@ -82,6 +70,11 @@ impl Config {
         self.max_position_embeddings
             .filter(|positions| *positions > 0)
             .map(|positions| positions.saturating_sub(offset))
+    }
+
+    /// Whether it has RoBERTa's tokenizer, if it says nothing else of it.
+    fn is_byte_level(&self) -> bool {
+        self.model_type.as_deref().is_some_and(|family| BYTE_LEVEL_FAMILIES.contains(&family))
     }
 
     fn padding(&self) -> u32 {
@@ -144,8 +137,8 @@ fn assemble(
     })
 }
 
-/// The model in a folder: `model.onnx` (or `onnx/model.onnx`), `config.json`, `tokenizer.json` (or `vocab.txt` with
-/// `tokenizer_config.json`), and [`SETTINGS_FILE`] unless its labels speak for themselves.
+/// The model in a folder: `model.onnx` (or `onnx/model.onnx`), `config.json`, `tokenizer.json` (or `vocab.txt`, or
+/// `vocab.json` and `merges.txt` of RoBERTa, with `tokenizer_config.json`), and [`SETTINGS_FILE`] unless its labels speak for themselves.
 pub(super) fn load(folder: &Path) -> Result<Parts, ModelError> {
     let root = files::root(folder)?;
     let inside = |name: &str| files::inside(&root, name);
@@ -157,9 +150,10 @@ pub(super) fn load(folder: &Path) -> Result<Parts, ModelError> {
     let config_path = inside("config.json")?.ok_or_else(|| missing("config.json"))?;
     let settings_path = inside(SETTINGS_FILE)?;
     let settings_text = settings_path.as_deref().map(|path| files::read(path, CONFIG_BYTES_MAX)).transpose()?;
-    let (tokenizer, tokenizer_files) = tokenizer(&root, folder)?;
+    let config = Config::read(&files::read(&config_path, CONFIG_BYTES_MAX)?)?;
+    let (tokenizer, tokenizer_files) = tokenizer(&root, folder, &config)?;
     let (source, weights) = graph_source(&graph)?;
-    let mut hashed: BTreeMap<String, PathBuf> = BTreeMap::from([("config.json".to_owned(), config_path.clone())]);
+    let mut hashed: BTreeMap<String, PathBuf> = BTreeMap::from([("config.json".to_owned(), config_path)]);
     hashed.extend(settings_path.map(|path| (SETTINGS_FILE.to_owned(), path)));
     hashed.extend(tokenizer_files);
     hashed.insert("model.onnx".to_owned(), graph);
@@ -167,7 +161,7 @@ pub(super) fn load(folder: &Path) -> Result<Parts, ModelError> {
     assemble(
         if settings_text.is_some() { Layout::Responsum } else { Layout::HuggingFace },
         folder.file_name().map_or_else(|| "model".to_owned(), |name| name.to_string_lossy().into_owned()),
-        &Config::read(&files::read(&config_path, CONFIG_BYTES_MAX)?)?,
+        &config,
         tokenizer,
         settings_text.as_deref().map(Settings::read).transpose()?.unwrap_or_default(),
         source,
@@ -178,109 +172,73 @@ pub(super) fn load(folder: &Path) -> Result<Parts, ModelError> {
 /// A tokenizer and the files that it is of.
 type TokenizerOfFiles = (Tokenizer, BTreeMap<String, PathBuf>);
 
-fn tokenizer(root: &Path, folder: &Path) -> Result<TokenizerOfFiles, ModelError> {
-    if let Some(path) = files::inside(root, "tokenizer.json")? {
-        let tokenizer =
-            Tokenizer::from_json(&files::read(&path, TOKENIZER_BYTES_MAX)?).map_err(ModelError::Tokenizer)?;
-        return Ok((tokenizer, BTreeMap::from([("tokenizer.json".to_owned(), path)])));
+fn tokenizer(root: &Path, folder: &Path, config: &Config) -> Result<TokenizerOfFiles, ModelError> {
+    let mut paths = BTreeMap::new();
+    let mut text = |name: &str, limit: u64| -> Result<Option<String>, ModelError> {
+        let Some(path) = files::inside(root, name)? else { return Ok(None) };
+        let text = files::read(&path, limit)?;
+        paths.insert(name.to_owned(), path);
+        Ok(Some(text))
+    };
+    if let Some(json) = text("tokenizer.json", TOKENIZER_BYTES_MAX)? {
+        return Ok((Tokenizer::from_json(&json).map_err(ModelError::Tokenizer)?, paths));
     }
-    let Some(path) = files::inside(root, "vocab.txt")? else {
-        let reason =
-            if ["vocab.json", "spm.model", "sentencepiece.bpe.model"].iter().any(|name| root.join(name).exists()) {
+    let word_pieces = text("vocab.txt", TOKENIZER_BYTES_MAX)?;
+    let byte_level = match word_pieces {
+        None if config.is_byte_level() => {
+            text("vocab.json", TOKENIZER_BYTES_MAX)?.zip(text("merges.txt", TOKENIZER_BYTES_MAX)?)
+        }
+        _ => None,
+    };
+    let settings = text("tokenizer_config.json", CONFIG_BYTES_MAX)?;
+    let settings: TokenizerConfig = settings
+        .map_or_else(|| Ok(TokenizerConfig::default()), |text| serde_json::from_str(&text))
+        .map_err(ModelError::TokenizerConfig)?;
+    let tokenizer = match (word_pieces, byte_level) {
+        (Some(entries), _) => vocabulary::word_pieces(&vocabulary::lines(&entries), &settings)?,
+        (None, Some((entries, merges))) => vocabulary::byte_level(&entries, &merges, &settings)?,
+        (None, None) => {
+            let slow = ["vocab.json", "spm.model", "sentencepiece.bpe.model"];
+            let reason = if slow.iter().any(|name| root.join(name).exists()) {
                 "it has no tokenizer.json, only the files of a slow tokenizer: save the tokenizer with \
-             AutoTokenizer.from_pretrained(…, use_fast=True).save_pretrained(…)"
+                 AutoTokenizer.from_pretrained(…, use_fast=True).save_pretrained(…)"
             } else {
                 "it has no tokenizer.json, and no vocab.txt either"
             };
-        return Err(ModelError::Layout { path: folder.to_owned(), reason: reason.to_owned() });
-    };
-    let entries = files::read(&path, TOKENIZER_BYTES_MAX)?;
-    let entries: Vec<&str> = lines(&entries).collect();
-    let mut paths = BTreeMap::from([("vocab.txt".to_owned(), path)]);
-    let config = match files::inside(root, "tokenizer_config.json")? {
-        Some(path) => {
-            let text = files::read(&path, CONFIG_BYTES_MAX)?;
-            paths.insert("tokenizer_config.json".to_owned(), path);
-            serde_json::from_str(&text).map_err(ModelError::TokenizerConfig)?
+            return Err(ModelError::Layout { path: folder.to_owned(), reason: reason.to_owned() });
         }
-        None => TokenizerConfig::default(),
     };
-    Ok((word_pieces(&entries, config.do_lower_case, config.strip_accents, config.tokenize_chinese_chars)?, paths))
-}
-
-/// An entry per line, as Python reads lines; only the last line may be empty without being an entry.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    text.strip_suffix('\n').unwrap_or(text).split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line))
-}
-
-/// BERT's own tokenizer with these entries, in the order of their ids.
-pub(super) fn word_pieces<T: AsRef<str>>(
-    entries: &[T],
-    lowercase: bool,
-    strip_accents: Option<bool>,
-    ideographs: bool,
-) -> Result<Tokenizer, ModelError> {
-    let id = |text: &'static str| {
-        let id = entries.iter().position(|entry| entry.as_ref() == text);
-        id.ok_or_else(|| {
-            ModelError::Meaning(format!(
-                "the vocabulary has no {text}, without which no text can be given to the model"
-            ))
-        })
-    };
-    let (start, end) = (id("[CLS]")?, id("[SEP]")?);
-    id("[UNK]")?;
-    let around = |text: &str, id: usize| json!({"id": text, "ids": [id], "tokens": [text]});
-    let special: Vec<_> = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-        .into_iter()
-        .filter_map(|text| Some((text, entries.iter().position(|entry| entry.as_ref() == text)?)))
-        .map(|(text, id)| {
-            json!({"id": id, "content": text, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true})
-        })
-        .collect();
-    let vocabulary: serde_json::Map<_, _> =
-        entries.iter().enumerate().map(|(id, text)| (text.as_ref().to_owned(), json!(id))).collect();
-    let special_token = |id: &str, segment: usize| json!({"SpecialToken": {"id": id, "type_id": segment}});
-    let sequence = |id: &str, segment: usize| json!({"Sequence": {"id": id, "type_id": segment}});
-    let single = vec![special_token("[CLS]", 0), sequence("A", 0), special_token("[SEP]", 0)];
-    let pair = [single.clone(), vec![sequence("B", 1), special_token("[SEP]", 1)]].concat();
-    let json = json!({
-        "version": "1.0", "truncation": null, "padding": null, "added_tokens": special,
-        "normalizer": {"type": "BertNormalizer", "clean_text": true, "handle_chinese_chars": ideographs,
-            "strip_accents": strip_accents, "lowercase": lowercase},
-        "pre_tokenizer": {"type": "BertPreTokenizer"},
-        "post_processor": {"type": "TemplateProcessing", "single": single, "pair": pair,
-            "special_tokens": {"[CLS]": around("[CLS]", start), "[SEP]": around("[SEP]", end)}},
-        "decoder": {"type": "WordPiece", "prefix": "##", "cleanup": true},
-        "model": {"type": "WordPiece", "unk_token": "[UNK]", "continuing_subword_prefix": "##",
-            "max_input_chars_per_word": 100, "vocab": vocabulary},
-    });
-    Tokenizer::from_json(&json.to_string()).map_err(ModelError::Tokenizer)
+    Ok((tokenizer, paths))
 }
 
 /// Where the graph is, and the files of weights beside it, each looked at before ONNX Runtime opens any.
 fn graph_source(graph: &Path) -> Result<(GraphSource, BTreeMap<String, PathBuf>), ModelError> {
     let fail = |source| ModelError::GraphFile { name: graph.display().to_string(), source };
-    let file = files::open(graph)?;
-    let parts = graph_file::split(file, std::io::sink(), NOWHERE).map_err(fail)?;
+    let length = |path: &Path| {
+        let metadata = std::fs::metadata(path);
+        metadata.map(|metadata| metadata.len()).map_err(|source| ModelError::Read { path: path.to_owned(), source })
+    };
+    let (source, external) = if length(graph)? >= SPLIT_BYTES_MIN {
+        GraphSource::of_large_file(graph)?
+    } else {
+        let parts = graph_file::split(files::open(graph)?, std::io::sink(), NOWHERE).map_err(fail)?;
+        (GraphSource::File(graph.to_owned()), parts.external)
+    };
     let folder = graph.parent().unwrap_or(graph);
     let mut weights = BTreeMap::new();
-    for name in parts.external {
-        let outside = |reason: &'static str| ModelError::External { name: name.clone(), reason };
-        let path = Path::new(&name);
-        if name.is_empty()
-            || name.contains('\\')
-            || !path.components().all(|part| matches!(part, std::path::Component::Normal(_)))
-        {
-            return Err(outside("leads out of the model's folder"));
+    for (name, bytes) in external {
+        let fault = |reason: &'static str| ModelError::External { name: name.clone(), reason };
+        let is_plain = |part| matches!(part, std::path::Component::Normal(_));
+        if name.is_empty() || name.contains(['\\', '\0']) || !Path::new(&name).components().all(is_plain) {
+            return Err(fault("leads out of the model's folder"));
         }
-        let path = files::inside(folder, &name)?.ok_or_else(|| outside("is not there: the copy is not whole"))?;
-        weights.insert(name.clone(), path);
+        let path = files::inside(folder, &name)?.ok_or_else(|| fault("is not there: the copy is not whole"))?;
+        if length(&path)? < bytes {
+            return Err(fault("is shorter than the graph says: the copy is not whole"));
+        }
+        weights.insert(name, path);
     }
-    let split = weights.is_empty() && parts.weight_bytes >= SPLIT_BYTES_MIN;
-    let path = graph.to_owned();
-    Ok((if split { GraphSource::Split(path) } else { GraphSource::File(path) }, weights))
+    Ok((source, weights))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //!
 //! Models of others are read from where they lie: folders of Hugging Face's tools ([`hugging_face`]), and folders and zips
 //! of Spark NLP ([`spark`], [`spark_model`]). None of their files is trusted: [`archive`] and [`files`] keep to the
-//! folder and to limits, [`graph_file`] looks into an ONNX file before ONNX Runtime does.
+//! folder and to limits, [`graph_file`] and [`graph_weights`] look into an ONNX file before ONNX Runtime does.
 
 mod archive;
 pub mod calibration;
@@ -16,6 +16,7 @@ mod default_model;
 mod files;
 mod graph_file;
 mod graph_source;
+mod graph_weights;
 mod hugging_face;
 pub mod language;
 pub mod model;
@@ -29,6 +30,7 @@ mod spark_model;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokenize;
+mod vocabulary;
 mod whole;
 pub mod windows;
 

@@ -192,8 +192,8 @@ fn label_by_name(name: &str) -> Option<Label> {
 fn meaning_missing(name: &str, names: &[String]) -> ModelError {
     let lines: Vec<String> = names.iter().map(|name| format!("{name:?} = \"…\"")).collect();
     ModelError::Meaning(format!(
-        "what the model's label {name:?} means is not known; write a {SETTINGS_FILE} beside the model, with [labels] and \
-         below it {}, each one of responded, not-responded, not-stated",
+        "what the model's label {name:?} means is not known; write a {SETTINGS_FILE} in the model's folder or zip (or \
+         NAME.toml beside NAME.zip), with [labels] and below it {}, each one of responded, not-responded, not-stated",
         lines.join(", ")
     ))
 }

@@ -25,8 +25,8 @@ pub struct Tokenizer {
 
 #[derive(Clone)]
 enum Kind {
-    /// That of a `tokenizer.json`.
-    Pipeline(Box<PipelineTokenizer>),
+    /// That of a `tokenizer.json`, with the number of special tokens that it puts before and behind a text.
+    Pipeline(Box<PipelineTokenizer>, usize, usize),
     /// Spark NLP's.
     Spark(Arc<SparkTokenizer>),
 }
@@ -38,8 +38,8 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// Pieces that the whole text has, without special tokens.
     pub pieces_total: usize,
-    /// Whether pieces were cut off at the limit.
-    pub truncated: bool,
+    /// Pieces that were cut off at the limit, the last ones.
+    pub pieces_cut: usize,
     /// Words that the tokenizer does not read, as Spark's leaves out what follows the first word of a token.
     pub words_dropped: usize,
 }
@@ -53,7 +53,10 @@ impl std::fmt::Debug for Tokenizer {
 impl Tokenizer {
     /// Reads the text of a `tokenizer.json`, also one written by an older version of the tokenizers library.
     pub fn from_json(json: &str) -> Result<Self, TokenizeError> {
-        let pipeline = |pipeline| Ok(Self { kind: Kind::Pipeline(Box::new(pipeline)) });
+        let pipeline = |pipeline| {
+            let (before, behind) = special_tokens(&pipeline)?;
+            Ok(Self { kind: Kind::Pipeline(Box::new(pipeline), before, behind) })
+        };
         if let Ok(read) = tokenizers::from_json(json) {
             return pipeline(read);
         }
@@ -70,7 +73,7 @@ impl Tokenizer {
     /// Token ids with the special tokens around them. Nothing is cut off, whatever the tokenizer's own settings say.
     pub fn encode(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
         match &self.kind {
-            Kind::Pipeline(pipeline) => ids(pipeline, text, true),
+            Kind::Pipeline(pipeline, ..) => ids(pipeline, text, true),
             Kind::Spark(spark) => Ok(spark.encode(text)),
         }
     }
@@ -78,33 +81,33 @@ impl Tokenizer {
     /// Token ids without special tokens.
     pub fn pieces(&self, text: &str) -> Result<Vec<u32>, TokenizeError> {
         match &self.kind {
-            Kind::Pipeline(pipeline) => ids(pipeline, text, false),
+            Kind::Pipeline(pipeline, ..) => ids(pipeline, text, false),
             Kind::Spark(spark) => Ok(spark.pieces(text).ids),
         }
     }
 
     /// Token ids of the text with the special tokens around them, cut at the limit, and what is not among them.
     pub fn encode_within(&self, text: &str, max_tokens: usize) -> Result<Encoded, TokenizeError> {
-        let pieces_total = self.pieces(text)?.len();
-        let mut ids = self.encode(text)?;
-        let truncated = ids.len() > max_tokens;
-        if truncated {
-            // The special token that ends a text stays.
-            let end = ids.pop();
-            ids.truncate(max_tokens.saturating_sub(1));
-            ids.extend(end);
-        }
-        let words_dropped = match &self.kind {
-            Kind::Pipeline(_) => 0,
-            Kind::Spark(spark) => spark.pieces(text).words_dropped,
+        let (mut ids, before, behind, words_dropped) = match &self.kind {
+            Kind::Pipeline(pipeline, before, behind) => (ids(pipeline, text, true)?, *before, *behind, 0),
+            Kind::Spark(spark) => {
+                let (ids, words_dropped) = spark.encode_with_drops(text);
+                (ids, 1, 1, words_dropped)
+            }
         };
-        Ok(Encoded { ids, pieces_total, truncated, words_dropped })
+        let pieces_total = ids.len().saturating_sub(before + behind);
+        let room = max_tokens.saturating_sub(before + behind);
+        let pieces_cut = pieces_total.saturating_sub(room);
+        // The special tokens that end a text stay.
+        let end = ids.len() - behind.min(ids.len());
+        ids.drain(end.saturating_sub(pieces_cut)..end);
+        Ok(Encoded { ids, pieces_total, pieces_cut, words_dropped })
     }
 
     /// The vocabulary's text for an id.
     pub fn token(&self, id: u32) -> Option<String> {
         match &self.kind {
-            Kind::Pipeline(pipeline) => pipeline.get_model().id_to_token(id),
+            Kind::Pipeline(pipeline, ..) => pipeline.get_model().id_to_token(id),
             Kind::Spark(spark) => spark.token(id).map(str::to_owned),
         }
     }
@@ -112,10 +115,17 @@ impl Tokenizer {
     /// How it makes tokens of a text.
     pub const fn tokenization(&self) -> &'static str {
         match self.kind {
-            Kind::Pipeline(_) => "huggingface",
+            Kind::Pipeline(..) => "huggingface",
             Kind::Spark(_) => "spark",
         }
     }
+}
+
+/// How many special tokens stand before a text, and how many behind it.
+fn special_tokens(pipeline: &PipelineTokenizer) -> Result<(usize, usize), TokenizeError> {
+    let (alone, around) = (ids(pipeline, "", true)?, ids(pipeline, "a", true)?);
+    let same = alone.iter().rev().zip(around.iter().rev()).take_while(|(alone, around)| alone == around).count();
+    Ok((alone.len() - same, same))
 }
 
 fn ids(pipeline: &PipelineTokenizer, text: &str, add_special_tokens: bool) -> Result<Vec<u32>, TokenizeError> {
@@ -147,5 +157,23 @@ mod tests {
                 assert_eq!(serde_json::json!(tokenizer.encode(text).expect("ids")), row["ids"], "{family}: {text}");
             }
         }
+    }
+
+    #[test]
+    fn a_text_is_cut_before_its_last_special_token_whatever_special_tokens_there_are() {
+        let json = std::fs::read_to_string(crate::classify::testing::tiny_path().join("tokenizer.json")).expect("text");
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let text = "mass mass mass mass mass";
+        let (mass, around) = (Tokenizer::from_json(&json.to_string()).expect("a tokenizer").pieces("mass"), [2, 3]);
+        let mass = mass.expect("ids")[0];
+        let none = {
+            let mut json = json.clone();
+            json["post_processor"] = serde_json::Value::Null;
+            Tokenizer::from_json(&json.to_string()).expect("a tokenizer")
+        };
+        let plain = none.encode_within(text, 4).expect("ids");
+        assert_eq!((plain.ids, plain.pieces_total, plain.pieces_cut), (vec![mass; 4], 5, 1));
+        let bert = Tokenizer::from_json(&json.to_string()).expect("a tokenizer").encode_within(text, 4).expect("ids");
+        assert_eq!((bert.ids, bert.pieces_total, bert.pieces_cut), (vec![around[0], mass, mass, around[1]], 5, 3));
     }
 }

@@ -20,11 +20,10 @@ pub(super) fn flat(narrative: &Narrative, focus: Span, coverage: Coverage) -> Na
 pub(super) fn coverage(narrative: &Narrative, encoded: &Encoded, max_tokens: usize) -> Coverage {
     let mut coverage = narrative.coverage().clone();
     let mut notes = Vec::new();
-    if encoded.truncated {
-        let unread = (encoded.pieces_total + 2).saturating_sub(encoded.ids.len());
+    if encoded.pieces_cut > 0 {
         notes.push(format!(
-            "truncated: the model reads {max_tokens} tokens at once; the last {unread} of {} were not read",
-            encoded.pieces_total
+            "truncated: the model reads {max_tokens} tokens at once; the last {} of {} were not read",
+            encoded.pieces_cut, encoded.pieces_total
         ));
     }
     if encoded.words_dropped > 0 {
@@ -106,7 +105,8 @@ mod tests {
         let sentences =
             ["Scan of the liver.", "Mass stable after treatment.", "Then scan-free no mass and progression failed."];
         let plain = narrative(&[
-            (SectionKind::Header, None, &["progression progression"]),
+            (SectionKind::Hidden, None, &["progression progression"]),
+            (SectionKind::Header, None, &["Lung"]),
             (SectionKind::PastHistory, None, &sentences),
         ]);
         Narrative::new(plain.text().to_owned(), plain.sections().to_vec(), plain.sentences().to_vec(), coverage)
@@ -121,16 +121,16 @@ mod tests {
             assert_eq!(
                 (annotation.label, annotation.windows),
                 (Label::Responded, 1),
-                "a section that never speaks is read all the same"
+                "sections that never speak are read all the same"
             );
             let notes = &annotation.coverage.read[0].notes;
             assert!(
-                notes[0].starts_with("truncated: the model reads 16 tokens at once; the last 4 of 18"),
+                notes[0].starts_with("truncated: the model reads 16 tokens at once; the last 5 of 19"),
                 "{notes:?}"
             );
             assert!(notes[1].starts_with("2 parts of words were not read"), "{notes:?}");
             let evidence = annotation.evidence[0].span.of(report.text());
-            assert!(evidence.starts_with("Scan of") && !evidence.contains("progression progression"), "{evidence}");
+            assert!(evidence.starts_with("Lung") && !evidence.contains("progression progression"), "{evidence}");
         }
         let longer =
             classifier("max_tokens = 32", &spark(&serde_json::json!({}))).annotate_blocking(&report, Unit::Document);

@@ -108,30 +108,39 @@ pub fn cut_whole(
     Ok(windows)
 }
 
-/// The text of a report's sections that are read as one window, cut at the limit; with it what was not read. Nothing if
-/// there is neither letter nor digit.
+/// The report's text as one window, cut at the limit; with it what was not read. Nothing if there is neither letter nor
+/// digit.
 ///
-/// `focus` is the smallest span around what could be read.
+/// All of it is read, letterhead and signature too, as the model is given it where it comes from; but not what a
+/// rendition hides from its reader. `focus` is the smallest span around what could be read.
 pub fn whole(
     narrative: &Narrative,
     tokenizer: &Tokenizer,
     max_tokens: usize,
 ) -> Result<Option<(EncodedWindow, Encoded)>, TokenizeError> {
     let text = narrative.text();
-    let (mut read, mut focus) = (String::new(), None::<Span>);
-    for section in narrative.sections().iter().filter(|section| is_read(section.kind)) {
-        if let Some(span) = trimmed(text, section.span.start(), section.span.end()) {
-            focus = Some(focus.map_or(span, |focus| focus.join(span)));
+    let (mut read, mut focus) = (String::with_capacity(text.len()), None::<Span>);
+    for section in narrative.sections() {
+        if is_shown(section.kind) {
+            if let Some(span) = trimmed(text, section.span.start(), section.span.end()) {
+                focus = Some(focus.map_or(span, |focus| focus.join(span)));
+            }
+            read.push_str(section.span.of(text));
+        } else {
+            // What stands on either side of it is not one word.
+            read.push('\n');
         }
-        read.push_str(section.span.of(text));
-        read.push('\n');
     }
     let Some(mut focus) = focus else { return Ok(None) };
     let encoded = tokenizer.encode_within(&read, max_tokens)?;
-    if encoded.truncated {
+    if encoded.pieces_cut > 0 {
         focus = read_part(narrative, focus, tokenizer, max_tokens)?;
     }
     Ok(Some((EncodedWindow { window: Window { focus, section: 0 }, ids: encoded.ids.clone() }, encoded)))
+}
+
+fn is_shown(kind: SectionKind) -> bool {
+    kind != SectionKind::Hidden
 }
 
 /// The part of the focus up to the end of the sentence in which the limit is reached.
@@ -144,7 +153,7 @@ fn read_part(
     let sentences: Vec<Span> = narrative
         .sentences()
         .iter()
-        .filter(|sentence| is_read(narrative.kind_of(sentence)) && focus.contains(sentence.span))
+        .filter(|sentence| is_shown(narrative.kind_of(sentence)) && focus.contains(sentence.span))
         .map(|sentence| sentence.span)
         .collect();
     let text = |last: usize| {

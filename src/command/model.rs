@@ -205,7 +205,7 @@ fn score_text<'a>(
         scores,
         label: label.map(|own| own.name.as_str()),
         mapped_label: label.map_or(Label::NotStated, |own| own.label).code(),
-        truncated: encoded.truncated,
+        truncated: encoded.pieces_cut > 0,
         pieces_total: encoded.pieces_total,
     })
 }

@@ -41,6 +41,8 @@ fn vocabulary() -> String {
 const CONFIG: &str =
     r#"{"id2label": {"0": "Yes", "1": "No", "2": "NA"}, "max_position_embeddings": 64, "vocab_size": 43}"#;
 
+const ROBERTA: &str = r#"{"id2label": {"0": "Yes", "1": "No"}, "model_type": "roberta"}"#;
+
 #[test]
 fn a_vocabulary_alone_makes_the_same_tokens_as_a_tokenizer() {
     let text = "The Mass was STABLE, no café 患者!";
@@ -57,22 +59,6 @@ fn a_vocabulary_alone_makes_the_same_tokens_as_a_tokenizer() {
         let ids = model.tokenizer.encode(text).expect("ids");
         assert_eq!(ids == tiny_model().tokenizer.encode(text).expect("ids"), same, "{settings:?}");
         SessionThread::start(&model, SessionSettings::default()).expect("a session");
-    }
-}
-
-#[test]
-fn accents_and_ideographs_are_treated_as_the_settings_say() {
-    let entries = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "cafe", "café", "Café", "患", "患者", "a\u{301}"];
-    for (lowercase, strip, ideographs, text, wanted) in [
-        (true, None, true, "Café", &[4][..]),
-        (true, Some(false), true, "Café", &[5]),
-        (false, None, true, "Café", &[6]),
-        (false, Some(true), true, "café", &[4]),
-        (true, None, true, "患者", &[7, 1]),
-        (true, None, false, "患者", &[8]),
-    ] {
-        let tokenizer = word_pieces(&entries, lowercase, strip, ideographs).expect("a tokenizer");
-        assert_eq!(tokenizer.pieces(text).expect("ids"), wanted, "{lowercase} {strip:?} {ideographs} {text}");
     }
 }
 
@@ -122,6 +108,15 @@ fn each_fault_has_its_own_words() {
         (&[("config.json", None)], "it has no config.json"),
         (&[("tokenizer.json", None)], "it has no tokenizer.json, and no vocab.txt either"),
         (&[("tokenizer.json", None), ("vocab.json", Some("{}"))], "only the files of a slow tokenizer"),
+        (
+            &[
+                ("tokenizer.json", None),
+                ("vocab.json", Some("{}")),
+                ("merges.txt", Some("")),
+                ("config.json", Some(ROBERTA)),
+            ],
+            "the vocabulary has no <unk>",
+        ),
         (&[("tokenizer.json", None), ("vocab.txt", Some("[PAD]\n[UNK]\n[CLS]\n"))], "the vocabulary has no [SEP]"),
         (&[("tokenizer.json", Some("{}"))], "reading tokenizer.json"),
         (&[("config.json", Some("{}"))], "id2label"),
@@ -154,9 +149,12 @@ fn weights_beside_the_graph_are_looked_at_before_it_is_opened() {
         let said = fault(folder.path());
         assert!(said.contains(wanted), "{location}: {said}");
     }
-    let folder = folder(&[("weights.bin", Some("1234"))]);
+    let short = folder(&[("weights.bin", Some("1234567"))]);
+    std::fs::write(short.path().join("model.onnx"), graph_with_weights_in("weights.bin")).expect("a file");
+    assert!(fault(short.path()).contains("is shorter than the graph says"));
+    let folder = folder(&[("weights.bin", Some("12345678"))]);
     std::fs::write(folder.path().join("model.onnx"), graph_with_weights_in("weights.bin")).expect("a file");
     let first = Model::load(folder.path()).expect("a model").version.sha256;
-    std::fs::write(folder.path().join("weights.bin"), "5678").expect("a file");
+    std::fs::write(folder.path().join("weights.bin"), "56781234").expect("a file");
     assert_ne!(Model::load(folder.path()).expect("a model").version.sha256, first, "weights decide answers");
 }

@@ -74,11 +74,6 @@ pub fn read_only_file<T, E: From<InnerZipError>>(
     }
 }
 
-/// Looks whether there is a file to be read at its start.
-pub fn check_start(source: impl Read) -> Result<(), InnerZipError> {
-    first_file(&mut BufReader::new(source)).map(|_| ())
-}
-
 struct Entry {
     deflated: bool,
     descriptor: bool,

@@ -44,7 +44,11 @@ pub enum Value {
 const DEPTH_MAX: usize = 12;
 /// Pairs of one stream; Spark writes ten.
 const PAIRS_MAX: usize = 1000;
-/// Bytes of a text; a vocabulary's and a label's are far shorter.
+/// Objects, texts and classes of one stream; a pair has three.
+const HANDLES_MAX: usize = 4 * PAIRS_MAX;
+/// Fields of one class; a pair has two.
+const FIELDS_MAX: usize = 16;
+/// Bytes of a text as Java writes it; a vocabulary's and a label's are far shorter.
 const TEXT_BYTES_MAX: usize = 1024;
 /// First of the handles.
 const HANDLE_BASE: u32 = 0x7E_0000;
@@ -117,7 +121,7 @@ impl<'a> Reader<'a> {
             0x75 => self.array(depth).map(Some),
             0x7C => {
                 let length = self.take(8)?.iter().fold(0_u64, |length, byte| (length << 8) | u64::from(*byte));
-                self.text(usize::try_from(length).map_err(|_| JavaFault::Short)?).map(Some)
+                self.text(usize::try_from(length).map_err(|_| JavaFault::TooMuch)?).map(Some)
             }
             _ => Err(JavaFault::Unknown("an unknown kind of content", self.place - 1)),
         }
@@ -131,25 +135,40 @@ impl<'a> Reader<'a> {
     }
 
     fn text(&mut self, length: usize) -> Result<usize, JavaFault> {
-        let text = modified_utf8(self.take(length)?)?;
-        Ok(self.keep(Handle::Text(text)))
+        let text = self.characters(length)?;
+        self.keep(Handle::Text(text))
+    }
+
+    /// A name of a class or field.
+    fn name(&mut self) -> Result<String, JavaFault> {
+        let length = usize::from(self.short()?);
+        self.characters(length)
+    }
+
+    fn characters(&mut self, length: usize) -> Result<String, JavaFault> {
+        if length > TEXT_BYTES_MAX {
+            return Err(JavaFault::TooMuch);
+        }
+        modified_utf8(self.take(length)?)
     }
 
     /// The description of a class: name, version, flags, fields, annotations, parent.
     fn class(&mut self, depth: usize) -> Result<usize, JavaFault> {
-        let length = usize::from(self.short()?);
-        let name = modified_utf8(self.take(length)?)?;
+        let name = self.name()?;
         self.take(8)?;
-        let handle = self.keep(Handle::Unfinished);
+        let handle = self.keep(Handle::Unfinished)?;
         // Serializable, and nothing else: no data of its own form, no enumeration.
         if self.byte()? != 2 {
             return Err(JavaFault::Unknown("a class that writes its objects in its own form", self.place - 1));
         }
-        let mut fields = Vec::new();
-        for _ in 0..self.short()? {
+        let count = usize::from(self.short()?);
+        if count > FIELDS_MAX {
+            return Err(JavaFault::TooMuch);
+        }
+        let mut fields = Vec::with_capacity(count);
+        for _ in 0..count {
             let kind = self.byte()?;
-            let length = usize::from(self.short()?);
-            let name = modified_utf8(self.take(length)?)?;
+            let name = self.name()?;
             if matches!(kind, b'L' | b'[') {
                 self.content(depth + 1)?;
             }
@@ -187,13 +206,12 @@ impl<'a> Reader<'a> {
         if !class.name.starts_with("[L") {
             return Err(JavaFault::Unknown("an array of no objects", self.place));
         }
-        let handle = self.keep(Handle::Unfinished);
+        let handle = self.keep(Handle::Unfinished)?;
         let count = usize::try_from(self.int()?).map_err(|_| JavaFault::Short)?;
-        // Each takes a byte at least.
-        if count > self.bytes.len() - self.place {
-            return Err(JavaFault::Short);
+        if count > PAIRS_MAX {
+            return Err(JavaFault::TooMuch);
         }
-        let mut nodes = Vec::new();
+        let mut nodes = Vec::with_capacity(count);
         for _ in 0..count {
             nodes.push(self.content(depth + 1)?);
         }
@@ -204,7 +222,7 @@ impl<'a> Reader<'a> {
     /// An object: its fields, those of its class's parents first.
     fn object(&mut self, depth: usize) -> Result<usize, JavaFault> {
         let class = self.class_of(depth)?;
-        let handle = self.keep(Handle::Unfinished);
+        let handle = self.keep(Handle::Unfinished)?;
         let name = Rc::clone(&class.name);
         let mut line = vec![class];
         while let Some(parent) = line.last().and_then(|class| class.parent) {
@@ -252,24 +270,18 @@ impl<'a> Reader<'a> {
                 return Err(SHAPE);
             };
             let Handle::Text(key) = &self.handles[key] else { return Err(SHAPE) };
-            if key.len() > TEXT_BYTES_MAX {
-                return Err(JavaFault::TooMuch);
-            }
             // Scala may write a class of its own for pairs of some types.
             if !class.starts_with("scala.Tuple2") {
                 return Err(SHAPE);
             }
             Ok((key.clone(), self.value(value).ok_or(SHAPE)?))
         };
-        if nodes.len() > PAIRS_MAX {
-            return Err(JavaFault::TooMuch);
-        }
         nodes.iter().map(pair).collect()
     }
 
     fn value(&self, handle: usize) -> Option<Value> {
         match &self.handles[handle] {
-            Handle::Text(text) if text.len() <= TEXT_BYTES_MAX => Some(Value::Text(text.clone())),
+            Handle::Text(text) => Some(Value::Text(text.clone())),
             Handle::Object { class, fields } if **class == *"java.lang.Integer" => {
                 fields.iter().find_map(|(name, field)| match field {
                     Field::Int(number) if **name == *"value" => Some(Value::Number(*number)),
@@ -280,9 +292,12 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn keep(&mut self, handle: Handle) -> usize {
+    fn keep(&mut self, handle: Handle) -> Result<usize, JavaFault> {
+        if self.handles.len() >= HANDLES_MAX {
+            return Err(JavaFault::TooMuch);
+        }
         self.handles.push(handle);
-        self.handles.len() - 1
+        Ok(self.handles.len() - 1)
     }
 
     fn byte(&mut self) -> Result<u8, JavaFault> {
@@ -392,6 +407,28 @@ pub(in crate::classify) mod tests {
     }
 
     #[test]
+    fn what_no_map_of_a_model_needs_is_refused_before_it_is_held() {
+        let many: Vec<(&str, i32)> = vec![("a", 1); PAIRS_MAX];
+        assert_eq!(pairs(&stream(&many)).expect("pairs").len(), PAIRS_MAX);
+        let more: Vec<(&str, i32)> = vec![("a", 1); PAIRS_MAX + 1];
+        assert_eq!(pairs(&stream(&more)), Err(JavaFault::TooMuch));
+        let long = "a".repeat(TEXT_BYTES_MAX);
+        assert_eq!(pairs(&stream(&[(&long, 1)])).expect("pairs").len(), 1);
+        assert_eq!(pairs(&stream(&[(&(long + "a"), 1)])), Err(JavaFault::TooMuch));
+        // A class of more fields than any has: its number of fields stands after its flags.
+        let mut fields = stream(&[("a", 1)]);
+        fields[33] = 0x7F;
+        assert_eq!(pairs(&fields), Err(JavaFault::TooMuch));
+        // A thousand arrays of ten texts each.
+        let inner = [&[0x75, 0x71, 0, 0x7E, 0, 0, 0, 0, 0, 10][..], &[0x74, 0, 0].repeat(10)].concat();
+        let mut nested = stream(&[]);
+        let count = nested.len() - 4;
+        nested[count..].copy_from_slice(&1000_i32.to_be_bytes());
+        nested.extend(inner.repeat(1000));
+        assert_eq!(pairs(&nested), Err(JavaFault::TooMuch));
+    }
+
+    #[test]
     fn each_fault_has_its_own_words_and_nothing_that_is_cut_off_is_read() {
         let whole = stream(&[("No", 0), ("Yes", 1)]);
         assert!((0..whole.len()).all(|length| pairs(&whole[..length]).is_err()));
@@ -403,7 +440,7 @@ pub(in crate::classify) mod tests {
         assert_eq!(changed(0, 0), JavaFault::NotJava);
         assert!(matches!(changed(4, 0x7E), JavaFault::Unknown("an unknown kind of content", 4)));
         assert!(matches!(changed(31, 3), JavaFault::Unknown("a class that writes its objects in its own form", 31)));
-        assert_eq!(changed(36, 0x7F), JavaFault::Short);
+        assert_eq!(changed(36, 0x7F), JavaFault::TooMuch);
         assert_eq!(changed(whole.len() - 5, 0xFF), JavaFault::Handle);
         assert_eq!(pairs(&[0xAC, 0xED, 0, 5, 0x70]), Err(JavaFault::Shape("number or text")));
         assert!(matches!(

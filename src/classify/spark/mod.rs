@@ -3,18 +3,21 @@
 //! A folder (or the zip that it is downloaded as) with `metadata/part-*`, `fields/vocabulary/part-*`,
 //! `fields/labels/part-*` and `bert_classification_onnx`; or a pipeline that has such a folder among its stages.
 
+pub mod checksum;
+mod graph;
 pub mod inner_zip;
 pub mod java_stream;
 pub mod sequence_file;
 pub mod tokenizer;
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::Read;
 
 use serde::Deserialize;
 use serde_json::{Map, Value as Json};
 
 use super::archive::{Archive, ArchiveError};
+use checksum::Checksums;
+pub use graph::with_graph;
 use inner_zip::InnerZipError;
 use java_stream::{JavaFault, Value};
 use sequence_file::SequenceFault;
@@ -89,6 +92,12 @@ pub enum SparkError {
     /// The weights are beside the graph.
     #[error("{0} holds weights beside the graph, which a model of this kind never has")]
     WeightsBeside(String),
+    /// A file is not what its checksums say.
+    #[error("{0} is not what the checksums beside it ({file}) say: the copy is damaged", file = checksum::name_of(.0))]
+    Checksum(String),
+    /// A file of checksums is none.
+    #[error("{0} holds no checksums of Hadoop's: the copy is damaged")]
+    NoChecksums(String),
     /// The zip around the graph cannot be read.
     #[error("{name}: {fault}")]
     InnerZip {
@@ -102,10 +111,10 @@ pub enum SparkError {
 
 /// Bytes of a metadata file.
 const METADATA_BYTES_MAX: u64 = 1 << 20;
-/// Bytes of one part of a field.
-const PART_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of all parts of a field; the largest vocabularies have some 10 million.
+const FIELD_BYTES_MAX: u64 = 128 << 20;
 /// Entries of a vocabulary or of the labels.
-const ENTRIES_MAX: usize = 2_000_000;
+const ENTRIES_MAX: usize = 1_000_000;
 /// Bytes of a graph, packed or not.
 /// A protobuf message cannot be larger.
 pub const GRAPH_BYTES_MAX: u64 = 2 << 30;
@@ -142,6 +151,8 @@ pub struct SparkModel {
     pub labels: Vec<String>,
     /// Vocabulary in the order of its ids.
     pub vocabulary: Vec<String>,
+    /// What the names of its files start with: the folder that it is in, and nothing if that is the outermost.
+    pub root: String,
     /// Name of the file that holds the zip with the graph.
     pub graph: String,
     /// Names of all files that decide the answers.
@@ -191,6 +202,7 @@ impl SparkModel {
             uid: metadata.uid,
             labels,
             vocabulary,
+            root,
             graph,
             files,
         })
@@ -305,8 +317,31 @@ fn classifier(archive: &mut Archive) -> Result<(String, String, Metadata), Spark
 }
 
 fn metadata(archive: &mut Archive, name: &str) -> Result<Metadata, SparkError> {
-    let bytes = archive.read(name, METADATA_BYTES_MAX).map_err(SparkError::Archive)?;
+    let bytes = read(archive, name, METADATA_BYTES_MAX)?;
     serde_json::from_slice(&bytes).map_err(|_| SparkError::Metadata(name.to_owned()))
+}
+
+/// The whole of a file, held against its checksums.
+fn read(archive: &mut Archive, name: &str, limit: u64) -> Result<Vec<u8>, SparkError> {
+    let checksums = checksums(archive, name)?;
+    let bytes = archive.read(name, limit).map_err(SparkError::Archive)?;
+    if let Some(mut checksums) = checksums {
+        checksums.update(&bytes);
+        if !checksums.hold() {
+            return Err(SparkError::Checksum(name.to_owned()));
+        }
+    }
+    Ok(bytes)
+}
+
+/// The checksums of a file, if there are any beside it.
+fn checksums(archive: &mut Archive, name: &str) -> Result<Option<Checksums>, SparkError> {
+    let beside = checksum::name_of(name);
+    if !archive.has(&beside) {
+        return Ok(None);
+    }
+    let bytes = archive.read(&beside, checksum::BYTES_MAX).map_err(SparkError::Archive)?;
+    Checksums::read(&bytes).map(Some).ok_or(SparkError::NoChecksums(beside))
 }
 
 /// A map of texts to the numbers from 0 on, as the texts in that order.
@@ -325,8 +360,10 @@ fn field(
     }
     all_parts(&parts, &folder).map_err(|missing| SparkError::NoPart(shown, missing))?;
     let mut map: HashMap<String, i32> = HashMap::new();
+    let mut left = FIELD_BYTES_MAX;
     for name in parts {
-        let bytes = archive.read(&name, PART_BYTES_MAX).map_err(SparkError::Archive)?;
+        let bytes = read(archive, &name, left)?;
+        left -= bytes.len() as u64;
         read_part(&bytes, &name, field, &mut map)?;
         files.push(name);
     }
@@ -346,7 +383,9 @@ fn all_parts(parts: &[String], folder: &str) -> Result<(), usize> {
 
 fn read_part(bytes: &[u8], name: &str, field: &'static str, map: &mut HashMap<String, i32>) -> Result<(), SparkError> {
     let name = || name.to_owned();
-    for record in sequence_file::records(bytes).map_err(|fault| SparkError::Sequence { name: name(), fault })? {
+    let damaged = |fault| SparkError::Sequence { name: name(), fault };
+    for record in sequence_file::records(bytes).map_err(damaged)? {
+        let record = record.map_err(damaged)?;
         for (text, value) in java_stream::pairs(record).map_err(|fault| SparkError::Java { name: name(), fault })? {
             let Value::Number(id) = value else {
                 return Err(SparkError::Java { name: name(), fault: JavaFault::Shape("number") });
@@ -392,39 +431,9 @@ fn graph(archive: &Archive, root: &str) -> Result<String, SparkError> {
     files.contains(&wanted.as_str()).then_some(wanted).ok_or(SparkError::NoGraph)
 }
 
-/// Gives the graph, out of the zip that it is in, to `use_graph`, which must read it to its end.
-pub fn with_graph<T, E: From<SparkError>>(
-    archive: &mut Archive,
-    name: &str,
-    use_graph: impl FnOnce(&mut dyn Read) -> Result<T, E>,
-) -> Result<T, E> {
-    enum Fault<E> {
-        Zip(InnerZipError),
-        Use(E),
-    }
-    impl<E> From<InnerZipError> for Fault<E> {
-        fn from(fault: InnerZipError) -> Self {
-            Self::Zip(fault)
-        }
-    }
-    let source = archive.open_file(name, GRAPH_BYTES_MAX).map_err(|error| E::from(SparkError::Archive(error)))?;
-    // What is stored in deflated blocks may grow as any other.
-    let used =
-        inner_zip::read_only_file(source, |content| use_graph(&mut content.take(GRAPH_BYTES_MAX)).map_err(Fault::Use));
-    used.map_err(|fault| match fault {
-        Fault::Zip(fault) => SparkError::InnerZip { name: name.to_owned(), fault }.into(),
-        Fault::Use(error) => error,
-    })
-}
-
-/// Looks whether the zip with the graph starts as it should.
-pub fn check_graph(archive: &mut Archive, name: &str) -> Result<(), SparkError> {
-    let source = archive.open_file(name, GRAPH_BYTES_MAX).map_err(SparkError::Archive)?;
-    inner_zip::check_start(source).map_err(|fault| SparkError::InnerZip { name: name.to_owned(), fault })
-}
-
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
     use std::path::Path;
 
     use super::*;

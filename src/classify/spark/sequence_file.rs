@@ -21,18 +21,21 @@ pub enum SequenceFault {
     /// Keys or values of other classes.
     #[error("its records hold {0:?} and not {1}")]
     Class(String, &'static str),
-    /// Compressed.
+    /// Compressed, by this codec.
     #[error(
-        "its records are compressed: save the model again with \
+        "its records are compressed by {0}: save the model again with \
          mapreduce.output.fileoutputformat.compress set to false"
     )]
-    Compressed,
+    Compressed(String),
     /// It ends too early.
     #[error("it ends in the middle of its {0}: the copy is not whole")]
     Short(&'static str),
     /// A length makes no sense.
     #[error("its {0} has a length that cannot be")]
     Length(&'static str),
+    /// A record is too large.
+    #[error("it has a record of {0} bytes, and those of a model's maps have some hundred")]
+    TooLarge(usize),
     /// The marker between records is another one.
     #[error("the marker at byte {0} is not the file's own: the copy is damaged")]
     Sync(usize),
@@ -46,17 +49,40 @@ const ESCAPE: i32 = -1;
 /// Pairs of metadata in the header; Spark writes none.
 const METADATA_PAIRS_MAX: i32 = 1024;
 
-/// The values of a file's records, in order.
-pub fn records(bytes: &[u8]) -> Result<Vec<&[u8]>, SequenceFault> {
+/// Characters of a foreign name that are repeated.
+const NAME_CHARS_MAX: usize = 100;
+/// Bytes of a record; Spark puts ten entries into one.
+const RECORD_BYTES_MAX: usize = 1 << 20;
+
+/// The values of a file's records, in order; the last is a fault if it is one that ends the reading.
+pub fn records(bytes: &[u8]) -> Result<Records<'_>, SequenceFault> {
     let mut reader = Reader { bytes, place: 0 };
     let sync = reader.header()?;
-    let mut records = Vec::new();
-    while reader.place < bytes.len() {
-        if let Some(record) = reader.record(sync)? {
-            records.push(record);
+    Ok(Records { reader, sync })
+}
+
+/// A file's records, one after the other.
+pub struct Records<'a> {
+    reader: Reader<'a>,
+    sync: &'a [u8],
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Result<&'a [u8], SequenceFault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.reader.place < self.reader.bytes.len() {
+            match self.reader.record(self.sync) {
+                Ok(None) => {}
+                Ok(Some(record)) => return Some(Ok(record)),
+                Err(fault) => {
+                    self.reader.place = self.reader.bytes.len();
+                    return Some(Err(fault));
+                }
+            }
         }
+        None
     }
-    Ok(records)
 }
 
 struct Reader<'a> {
@@ -80,11 +106,13 @@ impl<'a> Reader<'a> {
         let classes = [(KEY_CLASS, self.text()?), (VALUE_CLASS, self.text()?)];
         let flags = self.take(2, "header")?;
         if flags != [0, 0] {
-            return Err(SequenceFault::Compressed);
+            let codec = self.text().unwrap_or_default();
+            let name = codec.rsplit('.').next().filter(|name| !name.is_empty()).unwrap_or("an unknown codec");
+            return Err(SequenceFault::Compressed(name.chars().take(NAME_CHARS_MAX).collect()));
         }
         for (wanted, found) in classes {
             if found != wanted {
-                return Err(SequenceFault::Class(found, wanted));
+                return Err(SequenceFault::Class(found.chars().take(NAME_CHARS_MAX).collect(), wanted));
             }
         }
         let pairs = self.int("header")?;
@@ -107,6 +135,9 @@ impl<'a> Reader<'a> {
         }
         let key = self.int(RECORD)?;
         let length = usize::try_from(length).map_err(|_| SequenceFault::Length("record"))?;
+        if length > RECORD_BYTES_MAX {
+            return Err(SequenceFault::TooLarge(length));
+        }
         let record = self.take(length, RECORD)?;
         // The key is a NullWritable, which has no bytes; the value says its own length again.
         let (head, value) = record.split_at_checked(4).ok_or(SequenceFault::Length("record"))?;
@@ -154,6 +185,11 @@ impl<'a> Reader<'a> {
 pub(in crate::classify) mod tests {
     use super::*;
 
+    /// All records, or the fault that ends them.
+    fn records(bytes: &[u8]) -> Result<Vec<&[u8]>, SequenceFault> {
+        super::records(bytes)?.collect()
+    }
+
     /// A file of these values, a marker before each of `marked`.
     pub(in crate::classify) fn file(values: &[&[u8]], marked: &[usize]) -> Vec<u8> {
         let mut bytes = b"SEQ\x06".to_vec();
@@ -198,14 +234,20 @@ pub(in crate::classify) mod tests {
         assert_eq!(changed(0, b'X'), SequenceFault::NotSequence);
         assert_eq!(changed(3, 4), SequenceFault::Version(4));
         assert!(matches!(changed(10, b'X'), SequenceFault::Class(_, KEY_CLASS)));
-        assert_eq!(changed(73, 1), SequenceFault::Compressed);
-        assert_eq!(changed(74, 1), SequenceFault::Compressed);
+        assert!(matches!(changed(73, 1), SequenceFault::Compressed(_)));
+        assert!(matches!(changed(74, 1), SequenceFault::Compressed(_)));
+        let mut codec = whole.clone();
+        codec[74] = 1;
+        codec.splice(75.., b"\x0borg.x.GCodec".iter().copied());
+        assert_eq!(records(&codec), Err(SequenceFault::Compressed("GCode".into())));
         assert_eq!(changed(75, 0x70), SequenceFault::Length("header"));
         assert_eq!(changed(95, 0x80), SequenceFault::Length("record"));
         assert_eq!(changed(102, 1), SequenceFault::Length("record"));
         assert_eq!(changed(whole.len() - 31, 0), SequenceFault::Sync(whole.len() - 31));
         assert_eq!(records(&whole[..whole.len() - 1]), Err(SequenceFault::Short("records")));
         assert_eq!(records(&whole[..50]), Err(SequenceFault::Short("header")));
+        let large = file(&[&vec![0; RECORD_BYTES_MAX]], &[]);
+        assert_eq!(records(&large), Err(SequenceFault::TooLarge(RECORD_BYTES_MAX + 4)));
         assert_eq!(records(b"PAR1"), Err(SequenceFault::Parquet));
     }
 

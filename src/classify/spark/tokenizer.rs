@@ -75,10 +75,16 @@ impl SparkTokenizer {
 
     /// The text's pieces with the special tokens around them.
     pub fn encode(&self, text: &str) -> Vec<u32> {
-        let mut ids = vec![self.start];
-        ids.extend(self.pieces(text).ids);
+        self.encode_with_drops(text).0
+    }
+
+    /// The text's pieces with the special tokens around them, and how many words are not read.
+    pub fn encode_with_drops(&self, text: &str) -> (Vec<u32>, usize) {
+        let pieces = self.pieces(text);
+        let mut ids = pieces.ids;
+        ids.insert(0, self.start);
         ids.push(self.end);
-        ids
+        (ids, pieces.words_dropped)
     }
 
     /// The text's pieces.

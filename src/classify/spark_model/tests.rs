@@ -8,8 +8,11 @@ use serde_json::{Value as Json, json};
 use zip::CompressionMethod::Deflated;
 use zip::write::SimpleFileOptions;
 
+use crate::classify::graph_file::tests::graph_with_weights_in;
 use crate::classify::model::{Layout, Model, Reads, SETTINGS_FILE};
 use crate::classify::session::{SessionSettings, SessionThread};
+use crate::classify::spark::checksum;
+use crate::classify::spark::checksum::tests::checksums;
 use crate::classify::spark::java_stream::tests::stream;
 use crate::classify::spark::sequence_file::tests::file;
 use crate::classify::testing::tiny_path;
@@ -66,7 +69,7 @@ impl Files {
         for (number, entries) in [&[("NA", 2), ("Yes", 0)][..], &[], &[("No", 1)]].into_iter().enumerate() {
             files.put(&format!("fields/labels/part-{number:05}"), part(entries));
         }
-        for name in ["fields/labels/_SUCCESS", "fields/labels/._SUCCESS.crc", "fields/vocabulary/.part-00000.crc"] {
+        for name in ["fields/labels/_SUCCESS", "fields/labels/._SUCCESS.crc"] {
             files.put(name, Vec::new());
         }
         files.graph(&std::fs::read(tiny_path().join("model.onnx")).expect("a graph"));
@@ -375,7 +378,8 @@ fn our_settings_beside_a_model_say_how_it_is_read() {
     let settings = "id = \"mine\"\nunit = \"sentence\"\ntokenization = \"huggingface\"\nmax_tokens = 12\n\
          activation = \"sigmoid\"\nthreshold = 0.7\n\
          [labels]\ngood = \"responded\"\nbad = \"not-responded\"\nother = \"not-stated\"\n";
-    std::fs::write(folder.path().join(SETTINGS_FILE), settings).expect("a file");
+    std::fs::write(folder.path().join(SETTINGS_FILE), "this is not for a zip").expect("a file");
+    std::fs::write(folder.path().join("model.toml"), settings).expect("a file");
     let model = Model::load(&path).expect("a model");
     assert_eq!((model.version.id.as_str(), model.reads, model.max_tokens), ("mine", Reads::Sentences, 12));
     assert_eq!(model.tokenizer.tokenization(), "huggingface");
@@ -391,8 +395,66 @@ fn our_settings_beside_a_model_say_how_it_is_read() {
         ("max_tokens = 12", "max_tokens = 600", "max_tokens is 600"),
         ("\"sentence\"", "\"page\"", "unknown variant"),
     ] {
-        std::fs::write(folder.path().join(SETTINGS_FILE), settings.replacen(from, to, 1)).expect("a file");
+        std::fs::write(folder.path().join("model.toml"), settings.replacen(from, to, 1)).expect("a file");
         let said = fault(&path).expect("a fault");
         assert!(said.contains(wanted), "{to}: {said}");
+    }
+}
+
+#[test]
+fn a_zip_and_what_is_in_it_are_one_model() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let hash = |path: &Path| Model::load(path).expect("a model").version.sha256;
+    let mut files = Files::whole();
+    let plain = hash(&files.write_zip(folder.path()));
+    let unpacked = files.write(&folder.path().join("unpacked"));
+    assert_eq!(hash(&unpacked), plain);
+    assert_eq!(hash(&files.below("top/").write_zip(folder.path())), plain);
+    // Our settings are a part of it, wherever they are.
+    let settings = "id = \"mine\"\n";
+    files.write_zip(folder.path());
+    std::fs::write(folder.path().join("model.toml"), settings).expect("a file");
+    let beside = hash(&folder.path().join("model.zip"));
+    assert_ne!(beside, plain);
+    std::fs::write(unpacked.join(SETTINGS_FILE), settings).expect("a file");
+    assert_eq!(hash(&unpacked), beside);
+    std::fs::write(folder.path().join("model.toml"), "id = \"other\"\n").expect("a file");
+    files.put(SETTINGS_FILE, settings.as_bytes().to_vec());
+    let model = Model::load(&files.write_zip(folder.path())).expect("a model");
+    assert_eq!((model.version.sha256, model.version.id.as_str()), (beside, "mine"), "those within come first");
+    files.put(&format!("fields/labels/part-{:05}", 1), part(&[("NA", 2)]));
+    files.put(&format!("fields/labels/part-{:05}", 0), part(&[("Yes", 0)]));
+    assert_ne!(hash(&files.write_zip(folder.path())), beside);
+}
+
+#[test]
+fn checksums_beside_the_files_must_hold() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut files = Files::whole();
+    for (name, content) in files.0.clone().iter().filter(|(name, _)| !name.contains("_SUCCESS")) {
+        files.put(&checksum::name_of(name), checksums(content));
+    }
+    assert_eq!(fault(&files.write_zip(folder.path())), None);
+    assert_eq!(fault(&files.write(&folder.path().join("whole"))), None);
+    for (name, place) in [("metadata/part-00000", 3), ("fields/vocabulary/part-00002", 120), (GRAPH, 90)] {
+        let mut files = files.clone();
+        change(&mut files, name, place, b'~');
+        let said = fault(&files.write_zip(folder.path())).expect("a fault");
+        let wanted = format!("{name} is not what the checksums beside it ({}) say", checksum::name_of(name));
+        assert!(said.contains(&wanted), "{said}");
+        files.put(&checksum::name_of(name), b"no checksums".to_vec());
+        let said = fault(&files.write_zip(folder.path())).expect("a fault");
+        assert!(said.contains(&format!("{} holds no checksums", checksum::name_of(name))), "{said}");
+    }
+}
+
+#[test]
+fn a_graph_with_weights_elsewhere_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for location in ["weights", "/etc/passwd"] {
+        let mut files = Files::whole();
+        files.graph(&graph_with_weights_in(location));
+        let said = fault(&files.write_zip(folder.path())).expect("a fault");
+        assert!(said.contains(&format!("{location} holds weights beside the graph")), "{said}");
     }
 }
