@@ -13,6 +13,8 @@ use serde::de::DeserializeOwned;
 
 pub use models::{LineupConfig, ModelSettings, ModelTable, SourceConfig};
 
+use crate::classify::provider::{ExecutionProvider, MissingProvider};
+
 /// Where the settings come from: a file, the environment, and what the command line says over both. Kept, so that they
 /// can be read again while the service runs.
 #[derive(Clone, Debug, Default)]
@@ -117,6 +119,10 @@ pub struct ModelConfig {
     /// Confidence below which an answer is held back: `indeterminate`, and for a person to look at. 0 to 1; at 0 every
     /// answer is given.
     pub abstain_below: f32,
+    /// Who does the arithmetic: the processor, or a device that the ONNX Runtime library and this build offer.
+    pub execution_provider: ExecutionProvider,
+    /// What to do where it is not there: an error, or the processor, which the log tells.
+    pub execution_provider_missing: MissingProvider,
     /// The model that answers for every source that names none; `default` if not set.
     pub active: Option<String>,
     /// Models that annotate the same documents beside the active one, and answer nobody.
@@ -132,6 +138,8 @@ impl Default for ModelConfig {
             threads: None,
             review_below: decide.review_confidence_min,
             abstain_below: decide.answer_confidence_min,
+            execution_provider: ExecutionProvider::default(),
+            execution_provider_missing: MissingProvider::default(),
             active: None,
             shadow: Vec::new(),
         }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use super::Config;
+use crate::classify::provider::{ExecutionProvider, MissingProvider, ProviderSettings};
 use crate::domain::document::SourceName;
 
 /// The name of the model that `[model]` alone describes.
@@ -31,6 +32,10 @@ pub struct ModelTable {
     pub review_below: Option<f32>,
     /// Confidence below which an answer is held back, 0 to 1; `model.abstain_below` if not set.
     pub abstain_below: Option<f32>,
+    /// Who does the arithmetic; `model.execution_provider` if not set.
+    pub execution_provider: Option<ExecutionProvider>,
+    /// What to do where it is not there; `model.execution_provider_missing` if not set.
+    pub execution_provider_missing: Option<MissingProvider>,
 }
 
 /// `[sources.NAME]`: what holds for the reports of one source.
@@ -54,6 +59,8 @@ pub struct ModelSettings {
     pub review_below: f32,
     /// Confidence below which an answer is held back: `indeterminate`, and for a person to look at.
     pub abstain_below: f32,
+    /// Who does the arithmetic.
+    pub provider: ProviderSettings,
 }
 
 /// Who is loaded, who answers and who looks on. Every name in it is one of `models`.
@@ -79,6 +86,10 @@ impl Config {
             threads: table.threads.or(self.model.threads),
             review_below: table.review_below.unwrap_or(self.model.review_below),
             abstain_below: table.abstain_below.unwrap_or(self.model.abstain_below),
+            provider: ProviderSettings {
+                provider: table.execution_provider.unwrap_or(self.model.execution_provider),
+                missing: table.execution_provider_missing.unwrap_or(self.model.execution_provider_missing),
+            },
         };
         let mut models: BTreeMap<_, _> = self.models.iter().map(|(name, t)| (name.clone(), settings(t))).collect();
         let active = sources().map(|source| (source.clone(), self.active_for(&source).to_owned())).collect();
@@ -228,6 +239,18 @@ mod tests {
         assert_eq!((models["a"].threads, models["a"].review_below), (Some(1), 0.7));
         assert_eq!((models["b"].threads, models["b"].review_below), (Some(3), 0.5));
         assert_eq!(models["default"].threads, Some(3));
+    }
+
+    #[test]
+    fn an_execution_provider_is_named_for_all_or_for_one() {
+        let toml = "[model]\nexecution_provider = \"cuda\"\nexecution_provider_missing = \"cpu\"\n[models.a]\n\
+                    [models.b]\nexecution_provider = \"openvino\"";
+        let models = load(toml).expect("no faults").lineup().models;
+        let cuda = ProviderSettings { provider: ExecutionProvider::Cuda, missing: MissingProvider::Cpu };
+        assert_eq!(models["a"].provider, cuda);
+        assert_eq!(models["b"].provider, ProviderSettings { provider: ExecutionProvider::OpenVino, ..cuda });
+        let said = load("[model]\nexecution_provider = \"gpu\"").expect_err("a fault").to_string();
+        assert!(said.contains("gpu") && said.contains("cuda"), "{said}");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use tracing::warn;
+
 use super::card::Card;
 use super::{Lineup, LoadedModel};
 use crate::classify::calibration::{Calibration, CalibrationError};
@@ -73,9 +75,14 @@ fn start(model: Model, settings: &ModelSettings) -> Result<Classifier, ClassifyE
     if let Some(threads) = settings.threads {
         classifier.session.threads = threads;
     }
+    classifier.session.provider = settings.provider;
     classifier.decide.review_confidence_min = settings.review_below;
     classifier.decide.answer_confidence_min = settings.abstain_below;
-    Classifier::start(model, classifier)
+    let classifier = Classifier::start(model, classifier)?;
+    if let Some(fallback) = classifier.fallback() {
+        warn!("the execution provider {fallback}");
+    }
+    Ok(classifier)
 }
 
 fn fault(name: &str, settings: &ModelSettings, error: &LoadError) -> String {
