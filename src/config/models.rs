@@ -199,6 +199,7 @@ fn check_table(name: &str, table: &ModelTable, faults: &mut Vec<String>) {
 
 #[cfg(test)]
 mod tests {
+    use crate::classify::provider::{ExecutionProvider, MissingProvider, ProviderSettings};
     use crate::config::tests::load;
     use crate::domain::document::SourceName;
 
