@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 /// An execution provider.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum ExecutionProvider {
     /// The processor.
     #[default]
@@ -40,13 +40,35 @@ impl ExecutionProvider {
 
 /// What to do where the provider is not there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, clap::ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[serde(try_from = "String")]
 pub enum MissingProvider {
     /// Not to start.
     #[default]
     Error,
     /// To use the processor, and to say so in the log.
     Cpu,
+}
+
+impl TryFrom<String> for ExecutionProvider {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        chosen(&name)
+    }
+}
+
+impl TryFrom<String> for MissingProvider {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        chosen(&name)
+    }
+}
+
+/// The value of this name, which is the same in settings and on the command line; else what the names are.
+fn chosen<T: clap::ValueEnum>(name: &str) -> Result<T, String> {
+    let names = || T::value_variants().iter().filter_map(T::to_possible_value).map(|value| value.get_name().to_owned());
+    T::from_str(name, false).map_err(|_| format!("{name:?} is none of {}", names().collect::<Vec<_>>().join(", ")))
 }
 
 /// Which provider runs a model.

@@ -23,13 +23,17 @@ pub(super) fn prepare_data_dir(data_dir: &Path) -> Result<PathBuf, EmbeddedError
     fs::canonicalize(data_dir).map_err(EmbeddedError::files("find the data folder", data_dir))
 }
 
+/// Tries to lock the data folder, and the pause after each: half a second in all.
+const LOCK_TRIES_MAX: u32 = 10;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// Holds the data folder for this process, until the file is dropped or the process ends.
 pub(super) fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     let path = data_dir.join("responsum.lock");
     let mut options = OpenOptions::new();
     let opened = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path);
     let mut file = opened.map_err(EmbeddedError::files("open", &path))?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut pid = String::new();
@@ -42,6 +46,18 @@ pub(super) fn lock(data_dir: &Path) -> Result<File, EmbeddedError> {
     let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     noted.map_err(EmbeddedError::files("write", &path))?;
     Ok(file)
+}
+
+/// A program that is being started shares every open file until it has been loaded, this lock's too: a lock that was let
+/// go is free a moment later at most.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..LOCK_TRIES_MAX {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    file.try_lock()
 }
 
 /// Makes the folder that holds the cluster, its own account's alone.
