@@ -112,8 +112,8 @@ fn no_text_that_the_model_is_measured_on_shares_eight_words_in_a_row_with_the_co
 fn every_label_of_a_public_text_belongs_to_the_text_that_was_read() {
     let Some(pool) = pool() else { return };
     let is = |read: &str, row: &Value| {
-        let digest: String = Sha256::digest(read).iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(digest, text(row, "sha256"), "{}", text(row, "id"));
+        let digest = responsum::domain::document::Sha256Digest(Sha256::digest(read).into());
+        assert_eq!(digest.hex(), text(row, "sha256"), "{}", text(row, "id"));
     };
     for row in corpus("pool-passages.jsonl") {
         is(&slice(&pool[text(&row, "doc")], number(&row["start"]), number(&row["end"])), &row);

@@ -3,11 +3,11 @@
 //!
 //! The text is turned into tokens where it is; only tokens cross the queue to the model's thread. Nothing is
 //! truncated: what does not fit into one window is read in several. The exception is a model that was made to read the
-//! start of a report as one text ([`whole`]), and then the annotation's coverage says what was not read.
+//! start of a report as one text (`whole`), and then the annotation's coverage says what was not read.
 //!
-//! Models of others are read from where they lie: folders of Hugging Face's tools ([`hugging_face`]), and folders and zips
-//! of Spark NLP ([`spark`], [`spark_model`]). None of their files is trusted: [`archive`] and [`files`] keep to the
-//! folder and to limits, [`graph_file`] and [`graph_weights`] look into an ONNX file before ONNX Runtime does.
+//! Models of others are read from where they lie: folders of Hugging Face's tools (`hugging_face`), and folders and zips
+//! of Spark NLP (`spark`, `spark_model`). None of their files is trusted: `archive` and `files` keep to the
+//! folder and to limits, `graph_file` and `graph_weights` look into an ONNX file before ONNX Runtime does.
 
 mod archive;
 pub mod calibration;
