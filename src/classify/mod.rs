@@ -187,46 +187,42 @@ impl Classifier {
     pub fn annotate_blocking(&self, narrative: &Narrative, unit: Unit) -> Result<Annotation, ClassifyError> {
         match self.prepare(narrative, unit)? {
             Prepared::Unanswered(annotation) => Ok(annotation),
-            Prepared::Windows(windows) => self.ask_blocking(narrative, windows),
+            Prepared::Windows(mut windows) => {
+                let sentences = windows.sentences.len();
+                let scores = self.session.classify_blocking(windows.all())?;
+                Ok(self.merge(windows.whole.as_ref().unwrap_or(narrative), &scores, sentences))
+            }
         }
     }
 
     /// Like [`annotate_blocking`](Self::annotate_blocking), without the test for English: for measuring the model on
-    /// texts that are known to be English.
+    /// texts that are known to be English. Beside the annotation, what the model said before it was pooled, to which a
+    /// calibration is fitted: none if there is nothing to read, or nothing that may speak.
     ///
     /// # Panics
     /// If called within an asynchronous runtime.
-    pub fn annotate_english_blocking(&self, narrative: &Narrative, unit: Unit) -> Result<Annotation, ClassifyError> {
-        let windows = self.windows(narrative, unit)?;
-        if windows.sentences.is_empty() {
-            return Ok(Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone()));
-        }
-        self.ask_blocking(narrative, windows)
-    }
-
-    /// What the model says of a report, before it is pooled: what a calibration is fitted to. None if there is nothing
-    /// to read, or nothing that may speak.
-    ///
-    /// # Panics
-    /// If called within an asynchronous runtime.
-    pub fn readings_blocking(&self, narrative: &Narrative) -> Result<Option<Readings>, ClassifyError> {
-        let mut windows = self.windows(narrative, Unit::Document)?;
+    pub fn annotate_english_blocking(
+        &self,
+        narrative: &Narrative,
+        unit: Unit,
+    ) -> Result<(Annotation, Option<Readings>), ClassifyError> {
+        let mut windows = self.windows(narrative, unit)?;
         let sentences = windows.sentences.len();
         if sentences == 0 {
-            return Ok(None);
+            return Ok((Annotation::unanswered(NoAnswer::NothingReadable, narrative.coverage().clone()), None));
         }
         let scores = self.session.classify_blocking(windows.all())?;
-        let (sentences, overview) = scores.split_at(sentences);
-        if self.model.coalesce {
-            return Ok(whole::mean(sentences).map(|mean| Readings { overview: None, sentence: mean.label }));
-        }
-        Ok(decide::readings(windows.whole.as_ref().unwrap_or(narrative), sentences, overview.first()))
+        let narrative = windows.whole.as_ref().unwrap_or(narrative);
+        Ok((self.merge(narrative, &scores, sentences), self.readings(narrative, &scores, sentences)))
     }
 
-    fn ask_blocking(&self, narrative: &Narrative, mut windows: Windows) -> Result<Annotation, ClassifyError> {
-        let sentences = windows.sentences.len();
-        let scores = self.session.classify_blocking(windows.all())?;
-        Ok(self.merge(windows.whole.as_ref().unwrap_or(narrative), &scores, sentences))
+    /// What the model said of as many sentences, and of the overview after them if there was one.
+    fn readings(&self, narrative: &Narrative, scores: &[WindowScores], sentences: usize) -> Option<Readings> {
+        let (sentences, overview) = scores.split_at(sentences);
+        if self.model.coalesce {
+            return whole::mean(sentences).map(|mean| Readings { overview: None, sentence: mean.label });
+        }
+        decide::readings(narrative, sentences, overview.first())
     }
 
     fn prepare(&self, narrative: &Narrative, unit: Unit) -> Result<Prepared, ClassifyError> {

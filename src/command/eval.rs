@@ -197,8 +197,8 @@ pub fn run(
 
 fn measure(classifier: &Classifier, what: &What, row: LabelledText, truth: usize) -> Result<Measured, CommandError> {
     let narrative = narrative_of(&row.text, what.unit);
-    let annotation = classifier.annotate_english_blocking(&narrative, what.unit).map_err(CommandError::Classify)?;
-    let readings = if what.calibrate { classifier.readings_blocking(&narrative) } else { Ok(None) };
+    let (annotation, readings) =
+        classifier.annotate_english_blocking(&narrative, what.unit).map_err(CommandError::Classify)?;
     let category = row.category.as_ref().and_then(serde_json::Value::as_str).and_then(Category::from_code);
     let value = what.by.and_then(|field| row.others.get(field));
     let labelled = row.evidence.map(|evidence| evidence.spans(&row.text)).unwrap_or_default();
@@ -207,7 +207,7 @@ fn measure(classifier: &Classifier, what: &What, row: LabelledText, truth: usize
         group: value.map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned)),
         category: category.map(|category| (category, annotation.category)),
         evidence: shows(&row.text, &narrative, &annotation, &labelled),
-        readings: readings.map_err(CommandError::Classify)?,
+        readings,
     })
 }
 
@@ -244,7 +244,7 @@ fn fitted(classifier: &Classifier, measured: &[Measured]) -> Fitted {
         let (held, seen): (Vec<_>, Vec<_>) = rows.iter().enumerate().partition(|(n, _)| n % FOLDS == fold);
         let scale = DocumentScale::fit(&seen.into_iter().map(|(_, row)| *row).collect::<Vec<_>>());
         unseen.extend(held.into_iter().map(|(_, (readings, label))| Row {
-            truth: class_of(label.code()).unwrap_or_default(),
+            truth: label.position(),
             scores: scores_of(Some(scale.scores(readings))),
         }));
     }

@@ -12,7 +12,7 @@ pub struct Agreement {
 impl Agreement {
     /// Adds documents of which the first model said `a` and the second `b`.
     pub fn add(&mut self, a: Label, b: Label, documents: u64) {
-        self.confusion[position(a)][position(b)] += documents;
+        self.confusion[a.position()][b.position()] += documents;
     }
 
     /// The counts.
@@ -50,14 +50,6 @@ impl Agreement {
             })
             .sum();
         (by_chance < 1.0).then(|| (observed - by_chance) / (1.0 - by_chance))
-    }
-}
-
-fn position(label: Label) -> usize {
-    match label {
-        Label::Responded => 0,
-        Label::NotResponded => 1,
-        Label::NotStated => 2,
     }
 }
 

@@ -33,6 +33,15 @@ impl Label {
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|label| label.code() == code)
     }
+
+    /// Its place in [`ALL`](Self::ALL).
+    pub const fn position(self) -> usize {
+        match self {
+            Self::Responded => 0,
+            Self::NotResponded => 1,
+            Self::NotStated => 2,
+        }
+    }
 }
 
 /// How the treated disease behaved, as far as the text tells.
@@ -134,11 +143,7 @@ impl LabelScores {
 
     /// The probability of one label.
     pub const fn of(&self, label: Label) -> Score {
-        match label {
-            Label::Responded => self.0[0],
-            Label::NotResponded => self.0[1],
-            Label::NotStated => self.0[2],
-        }
+        self.0[label.position()]
     }
 
     /// The likeliest label; the earlier one of [`Label::ALL`] on a tie.
@@ -191,6 +196,7 @@ mod tests {
     fn codes_are_read_back_as_the_same_label_and_category() {
         for label in Label::ALL {
             assert_eq!(Label::from_code(label.code()), Some(label));
+            assert_eq!(Label::ALL[label.position()], label);
         }
         for category in Category::ALL {
             assert_eq!(Category::from_code(category.code()), Some(category));

@@ -11,7 +11,7 @@ use crate::digest::sha256;
 use crate::domain::annotation::{Annotation, Evidence, ModelVersion, NoAnswer};
 use crate::domain::document::{About, Disposition, Document, ReportKey, WithdrawReason};
 use crate::domain::job::LeasedJob;
-use crate::domain::label::{Category, Label, Score};
+use crate::domain::label::{Category, Label, LabelScores, Score};
 use crate::domain::narrative::Narrative;
 use crate::domain::observation::CodePoints;
 use crate::view::CoverageView;
@@ -51,8 +51,8 @@ pub struct CurrentAnnotation {
     pub label: Label,
     /// How.
     pub category: Category,
-    /// Probabilities of responded, not-responded, not-stated.
-    pub scores: Option<[f32; 3]>,
+    /// Probability of each label; none if the model was not asked.
+    pub scores: Option<LabelScores>,
     /// Probability that the disease at issue is a cancer.
     pub cancer: Option<f32>,
     /// Where the narrative says so, most telling first, with its score.
@@ -135,7 +135,7 @@ fn current_annotation(row: &sqlx::postgres::PgRow) -> Result<CurrentAnnotation, 
     Ok(CurrentAnnotation {
         label: known("label", Label::from_code(row.get("label")))?,
         category: known("category", Category::from_code(row.get("category")))?,
-        scores: scores.map(|scores| known("scores", scores.try_into().ok())).transpose()?,
+        scores: scores.map(|scores| known("scores", label_scores(&scores))).transpose()?,
         cancer: row.get("cancer"),
         evidence: evidence(row.get("evidence"))?
             .into_iter()
@@ -297,6 +297,12 @@ pub(super) async fn write_narrative(
     .fetch_one(tx)
     .await
     .map_err(while_doing("storing a narrative"))
+}
+
+/// What [`scores_column`] wrote.
+fn label_scores(column: &[f32]) -> Option<LabelScores> {
+    let [responded, not_responded, not_stated] = *column else { return None };
+    LabelScores::new([Score::new(responded)?, Score::new(not_responded)?, Score::new(not_stated)?])
 }
 
 async fn write_annotation(

@@ -171,6 +171,11 @@ async fn fail_document(
     observations::reconcile_report(tx, report_id, now).await
 }
 
+/// Rings for the workers when the transaction commits.
+async fn ring(tx: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query("SELECT pg_notify($1, '')").bind(JOBS_CHANNEL).execute(tx).await.map(drop)
+}
+
 /// Queues a document's annotation in the caller's transaction, and rings for the workers when it commits.
 pub(super) async fn enqueue(tx: &mut PgConnection, document: DocumentId) -> Result<(), StoreError> {
     let doing = while_doing("queueing a job");
@@ -179,8 +184,7 @@ pub(super) async fn enqueue(tx: &mut PgConnection, document: DocumentId) -> Resu
         .execute(&mut *tx)
         .await
         .map_err(&doing)?;
-    sqlx::query("SELECT pg_notify($1, '')").bind(JOBS_CHANNEL).execute(tx).await.map_err(&doing)?;
-    Ok(())
+    ring(tx).await.map_err(&doing)
 }
 
 /// Queues a document for each model that looks on, in the caller's transaction.
@@ -201,7 +205,7 @@ pub(super) async fn enqueue_shadows(
     .execute(&mut *tx)
     .await
     .map_err(&doing)?;
-    sqlx::query("SELECT pg_notify($1, '')").bind(JOBS_CHANNEL).execute(tx).await.map(drop).map_err(&doing)
+    ring(tx).await.map_err(&doing)
 }
 
 /// Queues a re-annotation in the caller's transaction.
@@ -212,7 +216,7 @@ pub(super) async fn enqueue_reannotation(tx: &mut PgConnection, id: Reannotation
         .execute(&mut *tx)
         .await
         .map_err(&doing)?;
-    sqlx::query("SELECT pg_notify($1, '')").bind(JOBS_CHANNEL).execute(tx).await.map(drop).map_err(&doing)
+    ring(tx).await.map_err(&doing)
 }
 
 /// Gives a job back that has done a part of its work, in the transaction that writes that part, if it is still ours. The

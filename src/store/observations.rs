@@ -185,8 +185,7 @@ fn answer(row: &PgRow) -> Result<Answer, StoreError> {
     let reason: Option<String> = row.get("withdraw_reason");
     let label = known("label", Label::from_code(row.get("label")))?;
     let scores: Option<Vec<f32>> = row.get("scores");
-    let position = Label::ALL.iter().position(|l| *l == label);
-    let confidence = position.and_then(|at| scores?.get(at).copied()).and_then(Score::new);
+    let confidence = scores.and_then(|scores| scores.get(label.position()).copied()).and_then(Score::new);
     Ok(Answer {
         observation_id: row.get("observation_id"),
         version: row.get("version"),

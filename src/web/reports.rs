@@ -334,9 +334,7 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
         None => None,
         Some(current) => {
             let narrative = api.store.narrative(current.narrative).await?.ok_or(ApiError::NotFound)?;
-            let best = current.scores.map(|scores| scores.into_iter().fold(0.0, f32::max));
-            let given = Label::ALL.into_iter().zip(current.scores.into_iter().flatten());
-            let given = given.filter(|(label, _)| *label == current.label).map(|(_, score)| score).next();
+            let best = current.scores.map(|scores| scores.best());
             let quote = |&(range, score): &(CodePoints, f32)| EvidenceView {
                 start: range.offset,
                 end: range.offset + range.length,
@@ -346,15 +344,15 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
             Some(SaidView {
                 label: current.label.code(),
                 category: current.category.code(),
-                confidence: best,
-                scores: current.scores.map(|[responded, not_responded, not_stated]| ScoresView {
-                    responded,
-                    not_responded,
-                    not_stated,
+                confidence: current.scores.zip(best).map(|(scores, best)| scores.of(best).get()),
+                scores: current.scores.map(|scores| ScoresView {
+                    responded: scores.of(Label::Responded).get(),
+                    not_responded: scores.of(Label::NotResponded).get(),
+                    not_stated: scores.of(Label::NotStated).get(),
                 }),
                 cancer: current.cancer,
                 no_answer: current.no_answer.map(crate::domain::annotation::NoAnswer::code),
-                abstained: given < best,
+                abstained: best.is_some_and(|best| best != current.label),
                 needs_review: current.needs_review,
                 evidence: current.evidence.iter().map(quote).collect(),
                 coverage: current.coverage,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 
 use crate::setup;
-use crate::workspace::{self, cargo, display, seconds};
+use crate::workspace::{self, cargo, seconds};
 
 /// Options of `cargo xtask train`.
 #[derive(Args)]
@@ -65,14 +65,14 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if let Some(pool) = &options.pool {
         train.arg("--pool").arg(std::path::absolute(pool).context("find the pool")?);
     }
-    start(&mut train)?;
-    let export = || start(script("export.py").arg("--build").arg(&build).arg("--out").arg(&out));
+    workspace::run(&mut train)?;
+    let export = || workspace::run(script("export.py").arg("--build").arg(&build).arg("--out").arg(&out));
     export()?;
     // The service reads the held-out reports with the new model; how its readings are pooled goes into the model's file.
     let evaluate = ["run", "--quiet", "--locked", "--package", "responsum", "--", "eval", "--calibrate"];
     let mut evaluate = cargo(&evaluate);
     evaluate.arg(build.join("document-calibration.toml")).arg("--model").arg(&out);
-    start(evaluate.arg(build.join("held-out-reports.jsonl")))?;
+    workspace::run(evaluate.arg(build.join("held-out-reports.jsonl")))?;
     export()?;
     println!("\n{} made in {}. Measure it: `responsum eval --help`.", out.display(), seconds(started.elapsed()));
     Ok(())
@@ -89,15 +89,10 @@ fn environment(root: &Path) -> Result<PathBuf> {
         return Ok(python);
     }
     println!("Python packages for training (about 5 GB on disk)");
-    start(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-    start(Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-deps", "-r"]).arg(&requirements))?;
+    workspace::run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
+    workspace::run(
+        Command::new(&python).args(["-m", "pip", "install", "--quiet", "--no-deps", "-r"]).arg(&requirements),
+    )?;
     std::fs::write(&installed, wanted).context("note what is installed")?;
     Ok(python)
-}
-
-fn start(command: &mut Command) -> Result<()> {
-    let line = display(command);
-    let status = command.current_dir(workspace::root()).status().with_context(|| format!("start {line}"))?;
-    ensure!(status.success(), "`{line}` failed ({status})");
-    Ok(())
 }

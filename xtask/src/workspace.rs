@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 
 /// The repository that this program was built in.
 pub(crate) fn root() -> &'static Path {
@@ -36,6 +36,14 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     }
     command.current_dir(root()).args(arguments);
     command
+}
+
+/// Runs a command in the repository; its output goes straight to the person.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let line = display(command);
+    let status = command.current_dir(root()).status().with_context(|| format!("start {line}"))?;
+    ensure!(status.success(), "`{line}` failed ({status})");
+    Ok(())
 }
 
 /// `3.2 s` or `4 min 05 s`.

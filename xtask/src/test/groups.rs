@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::migrations;
 use super::postgres::TestPostgres;
 use crate::tools;
-use crate::workspace::{self, cargo, display};
+use crate::workspace::{self, cargo, display, run};
 
 /// A named set of checks.
 pub(crate) struct Group {
@@ -68,14 +68,6 @@ pub(crate) const GROUPS: [Group; 8] = [
     Group { name: "lints", proves: "clippy has nothing to say of any target", run: lints },
     Group { name: "docs", proves: "the documentation builds, and its links lead somewhere", run: docs },
 ];
-
-/// Runs a command whose output goes straight to the person.
-fn run(command: &mut Command) -> Result<()> {
-    let line = display(command);
-    let status = command.current_dir(workspace::root()).status().with_context(|| format!("start {line}"))?;
-    ensure!(status.success(), "`{line}` failed ({status})");
-    Ok(())
-}
 
 fn format() -> Result<Outcome> {
     run(&mut cargo(&["fmt", "--all", "--check"]))?;
