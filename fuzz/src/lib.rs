@@ -1,7 +1,5 @@
 //! The readers of models that others have made, as the product has them.
 
-#![allow(dead_code, reason = "the targets use parts of it")]
-
 #[path = "../../src/classify/archive.rs"]
 pub mod archive;
 #[path = "../../src/classify/graph_file.rs"]
