@@ -168,7 +168,7 @@ impl Pipeline {
             Err(PipelineError::Classify(ClassifyError::Stopped)) => return Err(PipelineError::ModelAway),
             Err(error) if error.on_failure() == OnFailure::Fail => {
                 outcome = "failed";
-                why = chain(error);
+                why = telemetry::chain(error);
                 Step::Failed(&why)
             }
             Err(_) => return reading.map(drop),
@@ -231,17 +231,6 @@ async fn annotate_with(model: &LoadedModel, source: SourceDocument) -> Result<(N
     let annotation = model.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;
     telemetry::stage_took("classify", started.elapsed().as_secs_f64());
     Ok((narrative, annotation))
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
 }
 
 /// The document's state and label, for metrics.

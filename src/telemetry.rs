@@ -122,3 +122,14 @@ pub fn queue(waiting: i64, leased: i64, abandoned: i64) {
         gauge!(JOBS, "state" => state).set(jobs as f64);
     }
 }
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

@@ -11,7 +11,7 @@ use tracing::{error, warn};
 
 use crate::config::WorkerConfig;
 use crate::domain::job::{JobClass, LeasedJob, OnFailure};
-use crate::pipeline::{Pipeline, PipelineError, chain};
+use crate::pipeline::{Pipeline, PipelineError};
 use crate::store::{LEASE_SECONDS, Store, StoreError};
 use crate::telemetry;
 
@@ -107,7 +107,7 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
         Ok(()) | Err(PipelineError::Store(StoreError::LeaseLost)) => return,
         Err(error) => error,
     };
-    let text = chain(&error);
+    let text = telemetry::chain(&error);
     match error.on_failure() {
         OnFailure::Retry if job.attempt < attempts_max => {
             warn!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is tried again");

@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::label::{Label, LabelScores, Score};
+use crate::domain::label::{Label, LabelScores};
 
 /// What the model says of one document.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,12 +55,9 @@ impl DocumentScale {
                 + f64::from(self.bias[label])
         });
         // A softmax of finite numbers gives probabilities that sum to one.
-        let scores = softmax(&logits).map(|value| {
-            #[expect(clippy::cast_possible_truncation, reason = "a probability needs no more digits")]
-            let value = value as f32;
-            Score::new(value.clamp(0.0, 1.0)).expect("a probability")
-        });
-        LabelScores::new(scores).expect("scores that sum to one")
+        #[expect(clippy::cast_possible_truncation, reason = "a probability needs no more digits")]
+        let scores = softmax(&logits).map(|value| value as f32);
+        LabelScores::from_probabilities(scores).expect("scores that sum to one")
     }
 
     /// Whether every number can be used: finite, and no weight below zero.
@@ -195,7 +192,7 @@ mod tests {
     use super::*;
 
     fn scores(values: [f32; 3]) -> LabelScores {
-        LabelScores::new(values.map(|value| Score::new(value).expect("a score"))).expect("scores")
+        LabelScores::from_probabilities(values).expect("scores")
     }
 
     fn readings(overview: [f32; 3], sentence: [f32; 3]) -> Readings {

@@ -2,7 +2,7 @@
 
 use super::calibration::{DocumentScale, Readings};
 use crate::domain::annotation::{Annotation, Evidence, NoAnswer, WindowScores};
-use crate::domain::label::{Category, Label, LabelScores, Score};
+use crate::domain::label::{Category, Label, LabelScores};
 use crate::domain::narrative::{Narrative, SectionKind, Span};
 
 /// Settings of [`decide`].
@@ -110,12 +110,10 @@ pub fn decide(
 
 /// The answer for a document that holds nothing but sections that never speak.
 fn silent(narrative: &Narrative, windows: usize) -> Annotation {
-    // The three numbers are probabilities, and sum to one.
-    let scores = [0.0, 0.0, 1.0].map(|score| Score::new(score).expect("a probability"));
     Annotation {
         label: Label::NotStated,
         category: Category::None,
-        scores: LabelScores::new(scores),
+        scores: LabelScores::from_probabilities([0.0, 0.0, 1.0]),
         cancer: None,
         evidence: Vec::new(),
         no_answer: None,
@@ -204,7 +202,7 @@ mod tests {
         let sentence = narrative.sentences()[sentence];
         WindowScores {
             window: Window { focus: sentence.span, section: sentence.section },
-            label: LabelScores::new(scores.map(|score| Score::new(score).expect("a score"))).expect("scores"),
+            label: LabelScores::from_probabilities(scores).expect("scores"),
             category: None,
             cancer: None,
         }

@@ -75,7 +75,7 @@ impl Scale {
                     None => None,
                 },
                 cancer: match &logits.cancer {
-                    Some(rows) => Some(score(softmax(&rows[row], 1.0)[1])?),
+                    Some(rows) => Some(Score::rounded(softmax(&rows[row], 1.0)[1])?),
                     None => None,
                 },
             })
@@ -110,18 +110,13 @@ impl Scale {
 
 /// The probability of each of `wanted`: several of a model's own classes may mean the same to us.
 fn sums<T: PartialEq, const N: usize>(meanings: &[T], own: &[f32], wanted: [T; N]) -> Option<[Score; N]> {
-    let mut sums = [score(0.0)?; N];
+    let mut sums = [Score::rounded(0.0)?; N];
     for (sum, wanted) in sums.iter_mut().zip(wanted) {
         let total =
             meanings.iter().zip(own).filter(|(meaning, _)| **meaning == wanted).map(|(_, own)| own).sum::<f32>();
-        *sum = score(total)?;
+        *sum = Score::rounded(total)?;
     }
     Some(sums)
-}
-
-/// A probability that may exceed one by a rounding error.
-fn score(value: f32) -> Option<Score> {
-    Score::new(if value > 1.0 && value < 1.0 + 1e-4 { 1.0 } else { value })
 }
 
 /// Probabilities of the classes; they sum to one.

@@ -4,7 +4,7 @@
 use super::decide::{self, DecideSettings};
 use super::tokenize::Encoded;
 use crate::domain::annotation::{Annotation, Window, WindowScores};
-use crate::domain::label::{Label, LabelScores, Score};
+use crate::domain::label::{Label, LabelScores};
 use crate::domain::narrative::{Coverage, Narrative, Section, SectionKind, Sentence, Span};
 
 /// The narrative as one section with one sentence, the focus. Places in it are places in the narrative.
@@ -43,9 +43,7 @@ pub(super) fn mean(scores: &[WindowScores]) -> Option<WindowScores> {
     let focus = scores.iter().map(|scores| scores.window.focus).reduce(Span::join)?;
     let count = scores.len() as f32;
     let sum = |label: Label| scores.iter().map(|scores| scores.label.of(label).get()).sum::<f32>();
-    let label = Label::ALL.map(|label| Score::new((sum(label) / count).clamp(0.0, 1.0)));
-    let [Some(responded), Some(not_responded), Some(not_stated)] = label else { return None };
-    let label = LabelScores::new([responded, not_responded, not_stated])?;
+    let label = LabelScores::from_probabilities(Label::ALL.map(|label| sum(label) / count))?;
     Some(WindowScores { window: Window { focus, section: 0 }, label, category: None, cancer: None })
 }
 

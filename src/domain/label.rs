@@ -118,6 +118,11 @@ impl Score {
         (value.is_finite() && (0.0..=1.0).contains(&value)).then_some(Self(value))
     }
 
+    /// Like [`new`](Self::new), for the result of a calculation: it may exceed one by a rounding error.
+    pub fn rounded(value: f32) -> Option<Self> {
+        Self::new(if value > 1.0 && value < 1.0 + 1e-4 { 1.0 } else { value })
+    }
+
     /// The probability, in `0.0..=1.0`.
     pub const fn get(self) -> f32 {
         self.0
@@ -139,6 +144,12 @@ impl LabelScores {
     pub fn new(scores: [Score; 3]) -> Option<Self> {
         let sum: f32 = scores.iter().map(|score| score.get()).sum();
         ((sum - 1.0).abs() < 1e-3).then_some(Self(scores))
+    }
+
+    /// The scores of these probabilities, or nothing if one is none or they do not sum to one.
+    pub fn from_probabilities(values: [f32; 3]) -> Option<Self> {
+        let [responded, not_responded, not_stated] = values.map(Score::rounded);
+        Self::new([responded?, not_responded?, not_stated?])
     }
 
     /// The probability of one label.

@@ -13,6 +13,7 @@ use crate::classify::model::Model;
 use crate::classify::{Classifier, ClassifierSettings, ClassifyError};
 use crate::config::{LineupConfig, ModelSettings};
 use crate::digest::sha256;
+use crate::telemetry;
 
 /// Everything that is wrong with the models of the settings.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +88,5 @@ fn start(model: Model, settings: &ModelSettings) -> Result<Classifier, ClassifyE
 
 fn fault(name: &str, settings: &ModelSettings, error: &LoadError) -> String {
     let path = settings.path.as_ref().map_or_else(|| "built in".to_owned(), |path| path.display().to_string());
-    let mut text = format!("model {name:?} ({path}): {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        text = format!("{text}: {next}");
-        cause = next.source();
-    }
-    text
+    format!("model {name:?} ({path}): {}", telemetry::chain(error))
 }

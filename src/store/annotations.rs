@@ -301,8 +301,7 @@ pub(super) async fn write_narrative(
 
 /// What [`scores_column`] wrote.
 fn label_scores(column: &[f32]) -> Option<LabelScores> {
-    let [responded, not_responded, not_stated] = *column else { return None };
-    LabelScores::new([Score::new(responded)?, Score::new(not_responded)?, Score::new(not_stated)?])
+    LabelScores::from_probabilities(column.try_into().ok()?)
 }
 
 async fn write_annotation(
