@@ -10,3 +10,4 @@ pub mod job;
 pub mod label;
 pub mod narrative;
 pub mod observation;
+pub mod source_map;

@@ -1,13 +1,11 @@
 //! HTML and XHTML: the text as a person reads it, line by line.
 
-use std::ops::Range;
-
 use scraper::{Html, Node};
 
 use super::charset;
 use super::markup;
 use super::plain;
-use super::rendition::{Reading, Refusal, not_decodable};
+use super::rendition::{Marked, Reading, Refusal, not_decodable};
 use crate::domain::narrative::UnreadReason;
 
 /// Bytes in which a document must name its charset (WHATWG HTML, "prescan a byte stream": 1,024).
@@ -180,7 +178,7 @@ struct Writer {
     in_heading: bool,
     /// Where the text of that heading begins.
     heading: Option<usize>,
-    headings: Vec<Range<usize>>,
+    headings: Vec<Marked>,
     struck: usize,
     struck_text: bool,
 }
@@ -238,7 +236,7 @@ impl Writer {
             _ if is_heading(name) => {
                 self.in_heading = false;
                 if let Some(start) = self.heading.take() {
-                    self.headings.push(start..self.visible.text.len());
+                    self.headings.push(Marked { range: start..self.visible.text.len(), kind: None });
                 }
             }
             _ => {}
@@ -373,7 +371,13 @@ impl Writer {
         if self.struck_text {
             notes.push("text that is struck through is among the text".to_owned());
         }
-        Reading { body: self.visible.text, headings: self.headings, hidden: self.hidden.text, notes }
+        Reading {
+            body: self.visible.text,
+            headings: self.headings,
+            hidden: self.hidden.text,
+            notes,
+            ..Reading::default()
+        }
     }
 }
 
@@ -451,7 +455,7 @@ mod tests {
     #[test]
     fn headings_are_known_by_their_place() {
         let reading = read(b"<p>x</p><h3>Tumour <b>board</b></h3><p>y</p>", None, false).expect("readable");
-        let titles: Vec<&str> = reading.headings.iter().map(|range| &reading.body[range.clone()]).collect();
+        let titles: Vec<&str> = reading.headings.iter().map(|marked| &reading.body[marked.range.clone()]).collect();
         assert_eq!(titles, ["Tumour board"]);
     }
 

@@ -23,6 +23,7 @@ use std::ops::Range;
 use crate::domain::document::SourceDocument;
 use crate::domain::narrative::{Narrative, Section, SectionKind, Sentence, Span};
 use choose::Chosen;
+use rendition::Marked;
 use sections::Part;
 
 pub use sniff::Format;
@@ -52,7 +53,7 @@ struct Draft {
 
 impl Draft {
     /// The report itself, with the sections that its headings make.
-    fn new(text: String, headings: &[Range<usize>]) -> Self {
+    fn new(text: String, headings: &[Marked]) -> Self {
         let lines = lines::lines(&text);
         let parts = sections::parts(&text, &lines, headings);
         let parts = if text.is_empty() { Vec::new() } else { parts };

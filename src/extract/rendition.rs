@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use super::sniff::{self, Declared, Format, Held};
 use super::{charset, html, plain};
-use crate::domain::narrative::UnreadReason;
+use crate::domain::narrative::{SectionKind, UnreadReason};
+use crate::domain::source_map::SourceMap;
 
 /// Characters of one document's narrative: a 600-page chart. A longer text is no report, would take the model an
 /// hour, and is refused rather than cut.
@@ -17,12 +18,27 @@ pub(super) const NARRATIVE_CHARACTERS_MAX: usize = 2_000_000;
 pub(super) struct Reading {
     /// What its reader sees.
     pub(super) body: String,
-    /// Byte ranges of `body` that the format marks as headings, in order.
-    pub(super) headings: Vec<Range<usize>>,
+    /// Where each part of `body` stands in the attachment.
+    pub(super) map: SourceMap,
+    /// What the format marks as headings, in order.
+    pub(super) headings: Vec<Marked>,
     /// What the format hides from its reader.
     pub(super) hidden: String,
+    /// Where each part of `hidden` stands in the attachment.
+    pub(super) hidden_map: SourceMap,
+    /// Parts of the attachment that were not read: what they are (`page 3`, an XPath), and why.
+    pub(super) unread: Vec<(String, Refusal)>,
     /// What was guessed.
     pub(super) notes: Vec<String>,
+}
+
+/// A heading that the format itself marks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Marked {
+    /// Bytes of the body: one line, without its end.
+    pub(super) range: Range<usize>,
+    /// What it is for, where the format says so (a section code); none: as its words say.
+    pub(super) kind: Option<SectionKind>,
 }
 
 /// Why an attachment was not read.

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::headings::{self, Heading};
 use super::lines::{self, Line};
+use super::rendition::Marked;
 use crate::domain::narrative::SectionKind;
 
 /// Share of capital letters from which on capitals say nothing about a line.
@@ -23,13 +24,17 @@ pub(super) struct Part {
 
 /// The sections of `text`: in order, without gaps, together all of it. `marked` are lines that the format marks as
 /// headings.
-pub(super) fn parts(text: &str, lines: &[Line], marked: &[Range<usize>]) -> Vec<Part> {
+pub(super) fn parts(text: &str, lines: &[Line], marked: &[Marked]) -> Vec<Part> {
     let capital = is_mostly_capital(text);
     let mut outline = Outline { text, starts: Vec::new(), open: Open::default() };
     for (index, line) in lines.iter().enumerate() {
-        let marked = marked.binary_search_by_key(&line.range.start, |range| range.start).is_ok();
+        let marked = marked.binary_search_by_key(&line.range.start, |marked| marked.range.start).map(|at| &marked[at]);
+        if let Ok(Marked { kind: Some(kind), .. }) = marked {
+            outline.head_line(line, *kind);
+            continue;
+        }
         let next = lines.get(index + 1).filter(|next| !next.after_blank);
-        let may_be_title = marked || (!capital && stands_out(text, line, next));
+        let may_be_title = marked.is_ok() || (!capital && stands_out(text, line, next));
         outline.take(line, index.checked_sub(1).map(|before| &lines[before]), may_be_title);
     }
     outline.finish()
@@ -106,6 +111,13 @@ impl Outline<'_> {
         let body = at + heading.body;
         self.start(at, heading.kind, body, Some(at + heading.lead..at + heading.title));
         self.open = Open { kind: heading.kind, inline: body < line.range.end };
+    }
+
+    /// Begins a section of a known kind: the line is its heading.
+    fn head_line(&mut self, line: &Line, kind: SectionKind) {
+        let content = &self.text[line.range.clone()];
+        let title = content.trim_end_matches(':').len();
+        self.head(line.range.start, &Heading { kind, lead: 0, title, body: content.len() }, line);
     }
 
     fn start(&mut self, at: usize, kind: SectionKind, body: usize, title: Option<Range<usize>>) {

@@ -1,10 +1,11 @@
 //! The folders of a private cluster: who may enter, who holds them, and a socket whose path is short enough.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{ErrorKind, Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
@@ -127,19 +128,18 @@ pub(super) fn remove(folder: &Path) -> Result<(), EmbeddedError> {
     }
 }
 
-/// Copies a folder with everything in it; permission bits are kept.
+/// Copies a folder with everything in it; permission bits are kept, and what links point to is copied in their place.
+///
+/// Another process does it: a file that this one had open for writing could not be run while a process that was started
+/// meanwhile still has it open, too (`ETXTBSY`).
 pub(super) fn copy(from: &Path, to: &Path) -> Result<(), EmbeddedError> {
     fs::create_dir_all(to).map_err(EmbeddedError::files("create", to))?;
-    let entries = fs::read_dir(from).map_err(EmbeddedError::files("read", from))?;
-    for entry in entries {
-        let path = entry.map_err(EmbeddedError::files("read", from))?.path();
-        // Cannot fail because the entries of a folder have names.
-        let target = to.join(path.file_name().expect("an entry has a name"));
-        if path.is_dir() {
-            copy(&path, &target)?;
-        } else {
-            fs::copy(&path, &target).map_err(EmbeddedError::files("copy", &path))?;
+    let copying = Command::new("cp").args(["-R", "-L", "-p"]).arg(from.join(".")).arg(to).output();
+    let copied = copying.and_then(|output| {
+        if output.status.success() {
+            return Ok(());
         }
-    }
-    Ok(())
+        Err(io::Error::other(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+    });
+    copied.map_err(EmbeddedError::files("copy", from))
 }
