@@ -13,9 +13,12 @@ mod lines;
 mod markup;
 mod plain;
 mod rendition;
+mod rtf;
 mod sections;
 mod sentences;
+mod sheet;
 mod sniff;
+mod symbols;
 mod words;
 
 use std::ops::Range;

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::sniff::{self, Declared, Format, Held};
-use super::{charset, html, plain};
+use super::{charset, html, plain, rtf};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::SourceMap;
 
@@ -155,8 +155,8 @@ pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Ref
         Format::Plain => read_plain(recognised, bytes)?,
         Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
         Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
+        Format::Rtf => rtf::read(bytes)?,
         Format::Ccda
-        | Format::Rtf
         | Format::Docx
         | Format::Doc
         | Format::Pdf
@@ -213,7 +213,7 @@ mod tests {
         use UnreadReason::{ContentNotRecognised, Empty, FormatNotSupported};
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
         assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
-        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Ok(Format::Rtf));
         assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
