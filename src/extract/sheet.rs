@@ -90,19 +90,14 @@ impl Sheet {
     }
 
     fn write_words(&mut self, words: &str, place: &Place, linear: bool) {
-        let in_cell = self.cell_starts || matches!(self.gap, Gap::Cells(_));
-        self.settle(in_cell);
+        // Blanks at the start of a line or cell are no text either.
+        let starts = self.text.is_empty() || self.cell_starts || self.gap > Gap::None;
+        self.settle(starts);
         let lead = words.len() - words.trim_start_matches(is_blank).len();
-        let start = self.text.len();
-        if in_cell {
-            self.put(&words[lead..], part(place, linear, lead..words.len()), linear);
-            self.words.get_or_insert(start);
-            self.line_words.get_or_insert(start);
-        } else {
-            self.put(words, part(place, linear, 0..words.len()), linear);
-            self.words.get_or_insert(start + lead);
-            self.line_words.get_or_insert(start + lead);
-        }
+        let dropped = if starts { lead } else { 0 };
+        self.words.get_or_insert(self.text.len() + lead - dropped);
+        self.line_words.get_or_insert(self.text.len() + lead - dropped);
+        self.put(&words[dropped..], part(place, linear, dropped..words.len()), linear);
     }
 
     /// Writes what is due before a word.
@@ -281,10 +276,8 @@ impl Sheet {
     /// Makes the first line a heading of this kind: the format says what the whole is for.
     pub(super) fn head(&mut self, kind: SectionKind) {
         let end = self.text.find('\n').unwrap_or(self.text.len());
-        let line = &self.text[..end];
-        let start = line.len() - line.trim_start_matches(is_blank).len();
         self.headings.retain(|marked| marked.range.start >= end);
-        self.headings.insert(0, Marked { range: start..end, kind: Some(kind) });
+        self.headings.insert(0, Marked { range: 0..end, kind: Some(kind) });
     }
 
     /// What is written so far.
@@ -325,11 +318,11 @@ mod tests {
         sheet.end_line();
         sheet.write("  c", &at(20, "  c"), true);
         let (text, map, _) = sheet.finish();
-        assert_eq!(text, "a  b\n  c");
+        assert_eq!(text, "a  b\nc");
         assert_eq!(map.locate(&text, &(1..4)), Some(Place::Characters(1..12)));
         assert_eq!(map.locate(&text, &(2..3)), Some(Place::Characters(10..11)));
         assert_eq!(map.locate(&text, &(4..5)), None);
-        assert_eq!(map.locate(&text, &(7..8)), Some(Place::Characters(22..23)));
+        assert_eq!(map.locate(&text, &(5..6)), Some(Place::Characters(22..23)));
     }
 
     #[test]

@@ -13,6 +13,9 @@ const CODE_BYTES_MAX: usize = 200;
 const ITEMS_MAX: usize = 100;
 const ITEM_BYTES_MAX: usize = 300;
 
+/// Around the name of a font.
+const QUOTES: [char; 3] = ['"', '“', '”'];
+
 /// The result that means "as by default".
 const RESULT_DEFAULT: i32 = 25;
 
@@ -83,7 +86,8 @@ fn symbol(code: &str) -> Option<char> {
         Some(hex) => u32::from_str_radix(hex, 16).ok()?,
         None => number.parse().ok()?,
     };
-    let font = code.split_once("\\f").map(|(_, name)| name.trim_start().trim_start_matches(['"', '“']));
+    let font = code.split_once("\\f").map(|(_, name)| name.trim_start().trim_start_matches(QUOTES));
+    let font = font.and_then(|name| name.split(QUOTES).next());
     match (font.and_then(SymbolFont::named), u8::try_from(number)) {
         (Some(font), Ok(byte)) => Some(font.character(byte)),
         (_, Ok(byte)) => encoding_rs::WINDOWS_1252.decode_without_bom_handling(&[byte]).0.chars().next(),

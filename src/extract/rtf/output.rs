@@ -148,6 +148,7 @@ impl Reader<'_> {
             return;
         }
         let (heading, in_table) = (self.is_heading(), self.in_table());
+        self.output.visible_since = true;
         let apart = self.is_apart(self.state.paragraph.after);
         let sheet = self.output.sheet(page);
         sheet.end_paragraph(heading);
@@ -230,6 +231,7 @@ impl Reader<'_> {
 
     /// Everything that was read.
     pub(super) fn finish(mut self) -> Result<Reading, Refusal> {
+        self.paragraph();
         let unclosed = self.stack.len().saturating_sub(usize::from(self.ended_at.is_some()));
         while !self.stack.is_empty() {
             self.close_group(self.tokens.at());

@@ -55,7 +55,7 @@ const CHARACTERS: &[(&str, &str)] = &[
     ("tab\tas it stands\\\ttoo\\tab end", "tab\tas it stands\ttoo\tend"),
     (r"{\f99\'e9} {\f0\'e9", "é é"),
     (r"H{\sub 2}O 10{\super 3}", "H2O 103"),
-    (r"unknown \foo12 words\bar-3 {\baz x}", "unknown words x"),
+    (r"unknown \foo12 words\bar-3  {\baz x}", "unknown words x"),
     (r"\'zz kept \'", "zz kept"),
     (r"5\6 mm", "56 mm"),
     ("zero\0 width\\zwj s\\zwnj", "zero widths"),
@@ -68,7 +68,7 @@ const BLOCKS: &[(&str, &str)] = &[
     (r"\pard\sa200 a\par b\par\pard\sa0 c\par d", "a\n\nb\n\nc\nd"),
     (r"\pard\sb240 a\par b\par\pard c", "a\n\nb\nc"),
     (r"a\page b\sect c\column d", "a\n\nb\n\nc\n\nd"),
-    (r"a  \par  b \tab\par c", "a\n b\nc"),
+    (r"a  \par  b \tab\par c", "a\nb\nc"),
     (r"\par\par a\par\par", "a"),
     (r"{\pntext\f2\'b7\tab}{\*\pn\pnlvlblt\pnf2{\pntxtb\'b7}}one\par{\listtext\f7\'a7\tab}two", "- one\n- two"),
     (r"{\listtext 1.\tab}one\par{\listtext\pard\plain\hich\af0\dbch\af0\loch\f0 o\tab}two", "1. one\n- two"),
@@ -77,8 +77,7 @@ const BLOCKS: &[(&str, &str)] = &[
     (r"\trowd\intbl a\par b\cell\par c\par\cell\row\pard", "a\nb | c"),
     (r"\trowd\clmgf\cellx1\clmrg\cellx2\cellx3\intbl a\cell\cell b\cell\row", "a | b"),
     (
-        r"\trowd\cellx1\intbl x\cell{\itap2 a\nestcell b\nestcell{\*\nesttableprops\trowd\cellx1\nestrow}{\nonesttables\par}
-        \itap2 c\nestcell d\nestcell{\*\nesttableprops\trowd\nestrow}{\nonesttables\par}}\intbl\itap1\cell y\cell\row",
+        r"\trowd\cellx1\intbl x\cell{\itap2 a\nestcell b\nestcell{\*\nesttableprops\trowd\cellx1\nestrow}{\nonesttables\par}\itap2 c\nestcell d\nestcell{\*\nesttableprops\trowd\nestrow}{\nonesttables\par}}\intbl\itap1\cell y\cell\row",
         "x | a | b\nc | d | y",
     ),
     (r"\intbl a\cell b\cell\trowd\cellx1\row\pard\intbl c\cell\trowd\row", "a | b\nc"),
@@ -91,7 +90,7 @@ const BLOCKS: &[(&str, &str)] = &[
     (
         r"{\field{\*\fldinst{ FORMCHECKBOX }{\*\formfield{\fftype1\ffres25{\*\ffname Check1}\ffdefres1}}}{\fldrslt}} yes
         {\field{\*\fldinst{FORMCHECKBOX}{\*\formfield{\fftype1\ffres0\ffdefres1}}}{\fldrslt}} no",
-        "☒ yes         ☐ no",
+        "☒ yes        ☐ no",
     ),
     (r"{\field{\*\fldinst FORMDROPDOWN{\*\formfield{\fftype2\ffres1{\*\ffl CR}{\*\ffl PR}}}}{\fldrslt}}", "PR"),
     (r"{\field{\*\fldinst IF {\field{\*\fldinst PAGE}{\fldrslt 7}}}{\fldrslt x}}", "x"),
@@ -151,7 +150,7 @@ fn what_is_hidden_deleted_or_a_comment_is_kept_apart_and_told() {
         {\*\atnid A}{\*\atnauthor B}{\*\annotation{\*\atndate 1}\pard Sure?\par}\v too\v0\par {\v a line\par}end";
     let reading = reading(&whole(rtf));
     assert_eq!(reading.body, "Stable disease. New.\nend");
-    assert_eq!(reading.hidden, " not seen\nProgression.\n\nSure?\n\ntoo\na line");
+    assert_eq!(reading.hidden, "not seen\nProgression.\n\nSure?\n\ntoo\na line");
     assert_eq!(
         reading.notes,
         [
@@ -230,9 +229,9 @@ fn hostile_input_ends_quickly() {
     assert_eq!(reading(format!("{{\\rtf1{{\\fonttbl{fonts}}}\\uc30000\\u8805 all of this is left out}}").as_bytes()).body, "≥");
 }
 
-/// Words: runs of letters and digits.
+/// Words: runs of letters and digits. A soft hyphen parts no word.
 fn words(text: &str) -> Vec<String> {
-    let text: String = text.nfc().collect();
+    let text: String = text.nfc().filter(|c| *c != '\u{ad}').collect();
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
@@ -279,7 +278,7 @@ fn check(rtf: &[u8]) -> Result<(), TestCaseError> {
             match map.locate(text, &(at..at + character.len_utf8())) {
                 Some(Place::Characters(place)) => {
                     prop_assert!(place.end <= rtf.len() && !place.is_empty());
-                    let same = place.len() > 1 || rtf[place.start] >= 0x80 || char::from(rtf[place.start]) == character;
+                    let same = place.len() > 1 || rtf[place.start] >= 0x80 || !character.is_ascii() || char::from(rtf[place.start]) == character;
                     prop_assert!(same, "{character:?} at {place:?}");
                 }
                 Some(_) => prop_assert!(false, "another kind of place"),
@@ -289,7 +288,7 @@ fn check(rtf: &[u8]) -> Result<(), TestCaseError> {
     }
     for marked in &reading.headings {
         let line = &reading.body[marked.range.clone()];
-        prop_assert!(reading.body.lines().any(|other| other.trim() == line), "{line:?}");
+        prop_assert!(reading.body.lines().any(|other| other == line), "{line:?}");
     }
     Ok(())
 }

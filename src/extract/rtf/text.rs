@@ -30,8 +30,10 @@ impl<'a> Reader<'a> {
         let skipped = text.len().min(self.skip as usize);
         self.skip -= skipped as u32;
         let (text, start) = (&text[skipped..], range.start + skipped);
-        if text.is_empty() {
+        if skipped > 0 {
             self.pending.range.end = start;
+        }
+        if text.is_empty() {
             return;
         }
         // Some writers put blanks before the word that names the destination.
