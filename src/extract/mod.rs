@@ -7,6 +7,7 @@
 mod boundary;
 mod charset;
 mod choose;
+mod docx;
 mod headings;
 mod html;
 mod lines;

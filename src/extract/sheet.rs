@@ -26,6 +26,22 @@ const BLANK_PIECES_MAX: usize = 16;
 /// Tables within tables that are told apart; deeper ones are read as the deepest.
 const TABLE_DEPTH_MAX: u32 = 15;
 
+/// Names of styles for headings, in the languages in which word processors write them.
+const HEADING_STYLES: [&str; 12] = [
+    "heading",
+    "title",
+    "numbered heading",
+    "überschrift",
+    "titre",
+    "título",
+    "titulo",
+    "titolo",
+    "kop",
+    "rubrik",
+    "overskrift",
+    "заголовок",
+];
+
 /// What separates two pieces of text; the larger one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Gap {
@@ -233,6 +249,12 @@ impl Sheet {
         self.rows_begun >> depth.min(TABLE_DEPTH_MAX) & 1 == 1
     }
 
+    /// Begins a row: an empty paragraph at the start of its first cell makes no line.
+    pub(super) fn begin_row(&mut self) {
+        self.widen(Gap::Line);
+        self.cell_starts = true;
+    }
+
     /// Ends a cell.
     pub(super) fn end_cell(&mut self, depth: u32) {
         if self.row_begun(depth) {
@@ -300,6 +322,13 @@ pub(super) fn list_marker(marker: &str) -> Option<String> {
     // Word's bullet of the second level is the letter o.
     let bullet = characters.next().is_none() && (!first.is_alphanumeric() || first == 'o');
     Some(if bullet { "- ".to_owned() } else { format!("{marker} ") })
+}
+
+/// Whether paragraphs of a style with this name are headings.
+pub(super) fn is_heading_style(name: &str) -> bool {
+    let name = name.trim().to_lowercase();
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ' || c == ';');
+    HEADING_STYLES.contains(&name)
 }
 
 #[cfg(test)]

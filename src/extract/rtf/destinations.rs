@@ -16,22 +16,6 @@ const STYLE_NAME_BYTES_MAX: usize = 60;
 /// Styles of one document: their numbers are 16-bit ones.
 const STYLES_MAX: usize = 32_768;
 
-/// Names of styles for headings, in the languages in which word processors write them.
-const HEADING_STYLES: [&str; 12] = [
-    "heading",
-    "title",
-    "numbered heading",
-    "überschrift",
-    "titre",
-    "título",
-    "titulo",
-    "titolo",
-    "kop",
-    "rubrik",
-    "overskrift",
-    "заголовок",
-];
-
 /// What was met that is no text, or not the text itself.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
@@ -42,13 +26,6 @@ pub(super) struct Shown {
     margin_texts: HashSet<String>,
     /// True if the shape that is open is written as newer readers know it.
     newer_shape: bool,
-}
-
-/// Whether paragraphs of a style with this name are headings.
-pub(in crate::extract) fn is_heading_style(name: &str) -> bool {
-    let name = name.trim().to_lowercase();
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == ' ' || c == ';');
-    HEADING_STYLES.contains(&name)
 }
 
 impl Reader<'_> {
@@ -173,7 +150,7 @@ impl Reader<'_> {
 
     fn end_style(&mut self, inner: &State) {
         let outline = inner.paragraph.outline_level.is_some_and(|level| level < 9);
-        if (outline || is_heading_style(&self.style_name)) && self.heading_styles.len() < STYLES_MAX {
+        if (outline || sheet::is_heading_style(&self.style_name)) && self.heading_styles.len() < STYLES_MAX {
             self.heading_styles.insert(inner.paragraph.style);
         }
         self.style_name.clear();

@@ -141,7 +141,9 @@ impl<'a> Reader<'a> {
         while let Some((range, token)) = self.tokens.next() {
             self.take(range, token)?;
             if self.output.written > TEXT_BYTES_MAX {
-                let detail = format!("It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read.");
+                let detail = format!(
+                    "It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read."
+                );
                 return Err(Refusal::new(UnreadReason::TooLarge, detail));
             }
             if self.ended_at.is_some() {

@@ -82,8 +82,10 @@ const BLOCKS: &[(&str, &str)] = &[
     ),
     (r"\intbl a\cell b\cell\trowd\cellx1\row\pard\intbl c\cell\trowd\row", "a | b\nc"),
     (r"text{\footnote{\super\chftn} a note\par} more\par end", "text more\nend\n\na note"),
-    (r"one {\shp{\*\shpinst\shpleft0{\sp{\sn x}{\sv 1}}{\shptxt\pard in a box\par}}{\shprslt{\*\do{\dptxbx{\dptxbxtext again}}}}}two\par three",
-        "one two\n\nin a box\n\nthree"),
+    (
+        r"one {\shp{\*\shpinst\shpleft0{\sp{\sn x}{\sv 1}}{\shptxt\pard in a box\par}}{\shprslt{\*\do{\dptxbx{\dptxbxtext again}}}}}two\par three",
+        "one two\n\nin a box\n\nthree",
+    ),
     (r"{\*\do\dobxpage\dptxbx{\dptxbxtext\pard a box\par}\dpx1}\par x", "a box\n\nx"),
     (r#"{\field{\*\fldinst{HYPERLINK "https://example.org"}}{\fldrslt{\ul here}}} x"#, "here x"),
     (r#"{\field{\*\fldinst SYMBOL 179 \\f "Symbol" \\s 10}{\fldrslt\f2\fs20}}5"#, "≥5"),
@@ -97,7 +99,10 @@ const BLOCKS: &[(&str, &str)] = &[
     (r"{\*\unknown hidden {\b x}}a{\info{\title T}}{\*\bkmkstart m}b{\*\bkmkend m}{\xe index}c", "abc"),
     (r"a{\*\bkmkstart}{\pict\wmetafile8 0102{\*\blipuid x}ff}{\object{\*\objdata 00}{\result{\b r}}}b", "arb"),
     ("a\\bin3 }}}b{\\pict\\bin2 {{}c", "abc"),
-    (r"{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 5{\*\htmltag84 &nbsp;}\htmlrtf \'a0\htmlrtf0 mm\htmlrtf\par}\htmlrtf0 x", "5 mm\nx"),
+    (
+        r"{\*\htmltag64 <p>}\htmlrtf {\htmlrtf0 5{\*\htmltag84 &nbsp;}\htmlrtf \'a0\htmlrtf0 mm\htmlrtf\par}\htmlrtf0 x",
+        "5 mm\nx",
+    ),
     (r"{*\generator lost}{*\b kept}", "*kept"),
     (r"{\mmath{\*\moMath{\mf{\mfPr{\mctrlPr x}}{\mnum{\mr 1}}{\mden{\mr 2}}}}{\*\mmathPict{\pict 00}}}", "12"),
     (r"{{\NeXTGraphic x.tiff \width10}}a", "a"),
@@ -183,7 +188,8 @@ fn headings_are_known_by_style_or_outline_level() {
 
 #[test]
 fn what_is_not_read_is_told() {
-    let reading = reading(b"{\\rtf1 a{\\pict 00}{\\*\\shppict{\\pict 00}}{\\nonshppict{\\pict 00}}{\\*\\objdata 00}} @ y");
+    let reading =
+        reading(b"{\\rtf1 a{\\pict 00}{\\*\\shppict{\\pict 00}}{\\nonshppict{\\pict 00}}{\\*\\objdata 00}} @ y");
     let parts: Vec<_> = reading.unread.iter().map(|(part, _)| part.as_str()).collect();
     assert_eq!(parts, ["2 pictures", "1 embedded object", "4 bytes behind its end"]);
     let refusal = read(b"{\\rtf1{\\pict 00}}").expect_err("no text");
@@ -222,11 +228,26 @@ fn hostile_input_ends_quickly() {
     assert_eq!(refused(after_head(b"{", GROUP_DEPTH_MAX)), UnreadReason::TooLarge);
     assert_eq!(refused(after_head(b"x", 9_000_000)), UnreadReason::TooLarge);
     assert_eq!(refused(vec![b' '; RTF_BYTES_MAX + 1]), UnreadReason::Malformed);
-    for unit in ["}", "{}", "{\\*\\x", "\\bin9999999", "\\u8805?", "{\\fonttbl", "\\cell", "\\row ", "\\'", "{\\field", "\\uc30000"] {
+    for unit in [
+        "}",
+        "{}",
+        "{\\*\\x",
+        "\\bin9999999",
+        "\\u8805?",
+        "{\\fonttbl",
+        "\\cell",
+        "\\row ",
+        "\\'",
+        "{\\field",
+        "\\uc30000",
+    ] {
         let _ = read(&after_head(unit.as_bytes(), 9_000));
     }
     let fonts: String = (0..100_000).map(|font| format!("{{\\f{font} A;}}")).collect();
-    assert_eq!(reading(format!("{{\\rtf1{{\\fonttbl{fonts}}}\\uc30000\\u8805 all of this is left out}}").as_bytes()).body, "≥");
+    assert_eq!(
+        reading(format!("{{\\rtf1{{\\fonttbl{fonts}}}\\uc30000\\u8805 all of this is left out}}").as_bytes()).body,
+        "≥"
+    );
 }
 
 /// Words: runs of letters and digits. A soft hyphen parts no word.
@@ -239,7 +260,17 @@ fn words(text: &str) -> Vec<String> {
 fn f1(found: &[String], expected: &[String]) -> f64 {
     let mut counts: HashMap<&String, usize> = HashMap::new();
     expected.iter().for_each(|word| *counts.entry(word).or_default() += 1);
-    let common = found.iter().filter(|word| counts.get_mut(word).is_some_and(|n| *n > 0 && { *n -= 1; true })).count();
+    let common = found
+        .iter()
+        .filter(|word| {
+            counts.get_mut(word).is_some_and(|n| {
+                *n > 0 && {
+                    *n -= 1;
+                    true
+                }
+            })
+        })
+        .count();
     if found.len() + expected.len() == 0 { 1.0 } else { 2.0 * common as f64 / (found.len() + expected.len()) as f64 }
 }
 
@@ -263,7 +294,11 @@ fn files_of_others_give_the_words_that_are_expected() {
         }
         let (found_words, expected_words) = (words(&found.body), words(&expected));
         let score = f1(&found_words, &expected_words);
-        eprintln!("{name}: F1 {score:.4} of {} words, in order: {}", expected_words.len(), found_words == expected_words);
+        eprintln!(
+            "{name}: F1 {score:.4} of {} words, in order: {}",
+            expected_words.len(),
+            found_words == expected_words
+        );
         assert!(score >= 0.99, "{name}: {score}\n{}\n---\n{expected}", found.body);
     }
 }
@@ -278,7 +313,10 @@ fn check(rtf: &[u8]) -> Result<(), TestCaseError> {
             match map.locate(text, &(at..at + character.len_utf8())) {
                 Some(Place::Characters(place)) => {
                     prop_assert!(place.end <= rtf.len() && !place.is_empty());
-                    let same = place.len() > 1 || rtf[place.start] >= 0x80 || !character.is_ascii() || char::from(rtf[place.start]) == character;
+                    let same = place.len() > 1
+                        || rtf[place.start] >= 0x80
+                        || !character.is_ascii()
+                        || char::from(rtf[place.start]) == character;
                     prop_assert!(same, "{character:?} at {place:?}");
                 }
                 Some(_) => prop_assert!(false, "another kind of place"),
