@@ -7,15 +7,19 @@
 mod boundary;
 mod charset;
 mod choose;
+mod docx;
 mod headings;
 mod html;
 mod lines;
 mod markup;
 mod plain;
 mod rendition;
+mod rtf;
 mod sections;
 mod sentences;
+mod sheet;
 mod sniff;
+mod symbols;
 mod words;
 
 use std::ops::Range;

@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::sniff::{self, Declared, Format, Held};
-use super::{charset, html, plain};
+use super::{charset, docx, html, plain, rtf};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::SourceMap;
 
@@ -155,15 +155,10 @@ pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Ref
         Format::Plain => read_plain(recognised, bytes)?,
         Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
         Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
-        Format::Ccda
-        | Format::Rtf
-        | Format::Docx
-        | Format::Doc
-        | Format::Pdf
-        | Format::Image
-        | Format::Xml
-        | Format::Json
-        | Format::Compressed => {
+        Format::Rtf => rtf::read(bytes)?,
+        Format::Docx => docx::read(bytes)?,
+        Format::Doc => return Err(word_97(bytes)),
+        Format::Ccda | Format::Pdf | Format::Image | Format::Xml | Format::Json | Format::Compressed => {
             let phrase = capitalised(&recognised.declared.phrase());
             let detail = format!("{phrase}, holds {}, which this version does not read.", recognised.format.name());
             return Err(Refusal::new(UnreadReason::FormatNotSupported, detail));
@@ -178,6 +173,17 @@ pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Ref
         return Err(too_long(characters));
     }
     Ok(reading)
+}
+
+/// The refusal of an OLE file: Word's format before 2007, or what Office makes of a document with a password.
+fn word_97(bytes: &[u8]) -> Refusal {
+    let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
+    let detail = if bytes.windows(name.len()).any(|window| window == name) {
+        "It is a document that is encrypted with a password. Send it without one."
+    } else {
+        "It is a Word 97 document (doc), or one that is encrypted. Save it as docx or PDF, without a password."
+    };
+    Refusal::new(UnreadReason::FormatNotSupported, detail)
 }
 
 /// The refusal of a text of so many characters.
@@ -213,7 +219,7 @@ mod tests {
         use UnreadReason::{ContentNotRecognised, Empty, FormatNotSupported};
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
         assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
-        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Ok(Format::Rtf));
         assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
