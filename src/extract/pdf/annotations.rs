@@ -47,14 +47,19 @@ impl<'a> Annotations<'a> {
                 continue;
             }
             let Some(place) = annotation.get::<Rect>("Rect") else { continue };
-            match appearance(annotation) {
-                Some(form) => draw_appearance(painter, &form, &place, resources, upright)?,
-                None if is(annotation, b"Widget") => draw_value(painter, annotation, &place, upright)?,
-                None if is(annotation, b"FreeText") => {
-                    let text = annotation.get::<Bytes<'_>>("Contents").map(|text| strings::text(text.as_bytes()));
-                    draw_text(painter, &text.unwrap_or_default(), &place, upright)?;
-                }
-                None => {}
+            let first = painter.canvas.glyphs.len();
+            if let Some(form) = appearance(annotation) {
+                draw_appearance(painter, &form, &place, resources, upright)?;
+            }
+            // Some producers leave the appearance of a field empty and ask the viewer to make it.
+            if painter.canvas.shows_text_from(first) {
+                continue;
+            }
+            if is(annotation, b"Widget") {
+                draw_value(painter, annotation, &place, upright)?;
+            } else if is(annotation, b"FreeText") {
+                let text = annotation.get::<Bytes<'_>>("Contents").map(|text| strings::text(text.as_bytes()));
+                draw_text(painter, &text.unwrap_or_default(), &place, upright)?;
             }
         }
         Ok(())

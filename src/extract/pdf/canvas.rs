@@ -72,6 +72,20 @@ impl Canvas {
         (x1 - x0).max(0.0) * (y1 - y0).max(0.0)
     }
 
+    /// Glyphs that show something.
+    pub(super) fn characters(&self) -> usize {
+        self.glyphs.iter().filter(|glyph| self.shows(glyph)).count()
+    }
+
+    /// Whether a glyph from this one on shows something.
+    pub(super) fn shows_text_from(&self, first: usize) -> bool {
+        self.glyphs.get(first..).is_some_and(|glyphs| glyphs.iter().any(|glyph| self.shows(glyph)))
+    }
+
+    fn shows(&self, glyph: &Glyph) -> bool {
+        !self.text[glyph.text.clone()].trim().is_empty()
+    }
+
     /// Counts an operation that shows text.
     pub(super) fn begin_operation(&mut self) {
         self.operation = self.operation.wrapping_add(1);
@@ -117,11 +131,8 @@ impl Canvas {
     /// Lets `text` stand for all glyphs from `first` on, if they are one piece of a line: what the producer says that
     /// they mean.
     pub(super) fn replace(&mut self, first: usize, text: &str) {
-        let Some([head, .., tail]) = self.glyphs.get(first..).map(|glyphs| match glyphs {
-            [] => None,
-            [one] => Some([one.clone(), one.clone()]),
-            [head, .., tail] => Some([head.clone(), tail.clone()]),
-        }).unwrap_or_default() else { return };
+        let replaced = self.glyphs.get(first..).unwrap_or_default();
+        let (Some(head), Some(tail)) = (replaced.first().cloned(), replaced.last().cloned()) else { return };
         let drop = (head.start.1 - tail.start.1).abs().min((head.start.0 - tail.start.0).abs());
         if drop > head.size {
             return;

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use hayro_font::hayro_cmap::{self, BfString, CMap, CMapName, CidFamily};
+use hayro_cmap::{BfString, CMap, CMapName, CidFamily};
 use hayro_font::{CMapResolverFn, Font, FontCache, FontGlyph, FontQuery, FontResolverFn, StandardFont};
-use hayro_syntax::object::{Array, Dict, Name, ObjRef, String as Bytes};
+use hayro_syntax::object::{Array, Dict, Name, ObjRef, Object, Stream, String as Bytes};
+
+use super::unicode::UnicodeMap;
 
 /// Advances are in thousandths of an em.
 const EM: f64 = 1000.0;
@@ -55,13 +57,32 @@ impl<'a> Fonts<'a> {
     /// The face of a font dictionary.
     fn load(&self, dict: &Dict<'a>) -> Option<Rc<Face<'a>>> {
         let font = self.cache.font(dict, &self.programs, &self.cmaps)?;
-        Some(Rc::new(Face { font, ordering: Ordering::of(dict), is_picture: is_picture(dict), signs: RefCell::default() }))
+        let unicode = dict.get::<Stream<'_>>("ToUnicode").and_then(|map| UnicodeMap::parse(&map.decoded_data().ok()?));
+        Some(Rc::new(Face {
+            font,
+            unicode,
+            is_identity: dict.get::<Name<'_>>("ToUnicode").is_some_and(|name| name.starts_with(b"Identity")),
+            is_simple: !dict.get::<Name<'_>>("Subtype").is_some_and(|name| name.as_ref() == b"Type0"),
+            ordering: Ordering::of(dict),
+            numbers: numbered_glyphs(dict),
+            is_picture: is_picture(dict),
+            signs: RefCell::default(),
+        }))
     }
 
     /// What is read with no font, or a broken one: the bytes as they are.
     pub(super) fn stand_in(&self) -> Option<Rc<Face<'a>>> {
         let font = self.cache.standard_font(StandardFont::Helvetica, &self.programs)?;
-        Some(Rc::new(Face { font, ordering: None, is_picture: false, signs: RefCell::default() }))
+        Some(Rc::new(Face {
+            font,
+            unicode: None,
+            is_identity: false,
+            is_simple: true,
+            ordering: None,
+            numbers: HashMap::new(),
+            is_picture: false,
+            signs: RefCell::default(),
+        }))
     }
 }
 
@@ -74,7 +95,15 @@ fn is_picture(dict: &Dict<'_>) -> bool {
 /// One font.
 pub(super) struct Face<'a> {
     font: Font<'a>,
+    /// What the document says that the codes mean.
+    unicode: Option<UnicodeMap>,
+    /// True if the codes are said to be Unicode.
+    is_identity: bool,
+    /// True if its codes are bytes.
+    is_simple: bool,
     ordering: Option<Ordering>,
+    /// Characters of glyphs that are named by a number.
+    numbers: HashMap<u32, char>,
     is_picture: bool,
     signs: RefCell<HashMap<u32, Rc<Sign>>>,
 }
@@ -110,18 +139,58 @@ impl Face<'_> {
         sign
     }
 
+    /// What a code means, by the first that knows: the document's own map, the glyph's name, the character collection,
+    /// a number in the glyph's name, an empty outline.
     fn characters(&self, code: u32) -> Option<String> {
+        if let Some(text) = self.unicode.as_ref().and_then(|map| map.text(code)) {
+            return Some(text);
+        }
+        if self.is_identity && let Some(character) = char::from_u32(code) {
+            return Some(character.to_string());
+        }
         let glyph = self.font.glyph(self.font.map_code(code), code);
         let unicode = match &glyph {
             FontGlyph::Outline(glyph) => glyph.as_unicode(),
             FontGlyph::Type3(glyph) => glyph.as_unicode(),
         };
+        let unicode = unicode.filter(|unicode| *unicode != BfString::Char('\0'));
         let unicode = unicode.or_else(|| self.ordering.as_ref()?.unicode(code));
-        unicode.map(|unicode| match unicode {
-            BfString::Char(character) => character.to_string(),
-            BfString::String(text) => text,
-        })
+        let unicode = unicode.or_else(|| self.numbers.get(&code).map(|character| BfString::Char(*character)));
+        match unicode {
+            Some(BfString::Char(character)) => Some(character.to_string()),
+            Some(BfString::String(text)) => Some(text),
+            None if code == 0 || (self.is_simple && code < 32) => Some(String::new()),
+            None => is_blank(&glyph).then(|| " ".to_owned()),
+        }
     }
+}
+
+fn is_blank(glyph: &FontGlyph<'_>) -> bool {
+    match glyph {
+        FontGlyph::Outline(glyph) => glyph.outline().elements().is_empty(),
+        FontGlyph::Type3(_) => false,
+    }
+}
+
+/// Glyphs that a producer named by their ASCII codes: "g65", "a65", "C0065".
+fn numbered_glyphs(dict: &Dict<'_>) -> HashMap<u32, char> {
+    let encoding = dict.get::<Dict<'_>>("Encoding");
+    let differences = encoding.and_then(|encoding| encoding.get::<Array<'_>>("Differences")).unwrap_or_default();
+    let mut numbers = HashMap::new();
+    let mut code = 0_u32;
+    for entry in differences.iter::<Object<'_>>() {
+        match entry {
+            Object::Number(number) => code = u32::try_from(number.as_i64()).unwrap_or_default(),
+            Object::Name(name) => {
+                let digits = name.as_str().trim_start_matches(|c: char| c.is_ascii_alphabetic());
+                let number = digits.parse::<u8>().ok().filter(|number| (33..127).contains(number));
+                numbers.extend(number.filter(|_| digits.len() >= 2).map(|number| (code, char::from(number))));
+                code = code.saturating_add(1);
+            }
+            _ => {}
+        }
+    }
+    numbers
 }
 
 /// A character collection of Chinese, Japanese or Korean: fonts of these need no map to Unicode of their own.
@@ -138,15 +207,26 @@ impl Ordering {
         let info = descendant.get::<Dict<'_>>("CIDSystemInfo")?;
         let (registry, ordering) = (info.get::<Bytes<'_>>("Registry")?, info.get::<Bytes<'_>>("Ordering")?);
         let family = CidFamily::from_registry_ordering(&registry, &ordering);
-        let encoding = dict.get::<Name<'_>>("Encoding")?;
-        let embedded = |name| CMap::parse(hayro_cmap::load_embedded(name)?, hayro_cmap::load_embedded);
-        Some(Self { unicode: embedded(family.ucs2_cmap()?)?, encoding: embedded(CMapName::from_bytes(&encoding))? })
+        let encoding = match dict.get::<Object<'_>>("Encoding")? {
+            Object::Name(name) if name.as_ref() == b"Identity-H" => CMap::identity_h(),
+            Object::Name(name) if name.as_ref() == b"Identity-V" => CMap::identity_v(),
+            Object::Name(name) => embedded(CMapName::from_bytes(&name))?,
+            Object::Stream(map) => CMap::parse(&map.decoded_data().ok()?, hayro_cmap::load_embedded)?,
+            _ => return None,
+        };
+        Some(Self { unicode: embedded(family.ucs2_cmap()?)?, encoding })
     }
 
     fn unicode(&self, code: u32) -> Option<BfString> {
         let cid = (1..=4).find_map(|length| self.encoding.lookup_cid_code(code, length))?;
-        self.unicode.lookup_bf_string(cid)
+        let number = || (1..=4).find_map(|length| self.unicode.lookup_cid_code(cid, length));
+        self.unicode.lookup_bf_string(cid).or_else(|| char::from_u32(number()?).map(BfString::Char))
     }
+}
+
+/// A character map that comes with the library.
+fn embedded(name: CMapName<'_>) -> Option<CMap> {
+    CMap::parse(hayro_cmap::load_embedded(name)?, hayro_cmap::load_embedded)
 }
 
 /// Characters as a narrative has them: ligatures in their letters, bullets of picture fonts as bullets, no control

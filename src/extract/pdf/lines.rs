@@ -11,7 +11,7 @@ mod gap {
     /// From here on the line is divided: cells of a table, columns.
     pub(super) const PIECE: f32 = 0.7;
     /// A glyph that begins so far before the end of the last one does not go on with it.
-    pub(super) const BACK: f32 = -0.4;
+    pub(super) const BACK: f32 = -0.5;
 }
 
 /// Degrees from upright up to which text counts as upright: scans lie a little askew.
@@ -100,42 +100,85 @@ fn upright_lines(canvas: &Canvas, degrees: i16, glyphs: &[&Glyph]) -> Vec<Line> 
 
 /// Joins letters that follow each other, in the order that they were drawn in.
 fn pieces<'c>(letters: impl Iterator<Item = Letter<'c>>) -> Vec<Piece> {
-    let mut pieces: Vec<Piece> = Vec::new();
-    // The last visible letter, and whether a space came after it.
-    let mut last: Option<(Letter<'c>, bool)> = None;
+    let mut runs: Vec<Vec<Joint<'c>>> = Vec::new();
+    let mut spaced = false;
     for letter in letters {
         if letter.text.trim().is_empty() {
-            if let Some((_, spaced)) = &mut last
-                && !letter.text.is_empty()
-            {
-                *spaced = true;
-            }
+            spaced |= !letter.text.is_empty();
             continue;
         }
-        match (pieces.last_mut(), &last) {
-            (Some(piece), Some((before, spaced))) if follows(before, &letter) => {
-                let same_operation = before.glyph.operation == letter.glyph.operation;
-                let spacing = if same_operation { before.glyph.spacing.max(0.0) } else { 0.0 };
-                let distance = letter.from - before.to - spacing;
-                if *spaced || distance > gap::WORD * letter.glyph.em {
-                    piece.text.push(' ');
-                }
-                piece.text.push_str(letter.text);
-                piece.to = piece.to.max(letter.to);
-            }
-            _ => pieces.push(Piece {
-                text: letter.text.to_owned(),
-                from: letter.from,
-                to: letter.to,
-                base: letter.base,
-                size: letter.glyph.size.max(0.1),
-                em: letter.glyph.em.max(0.1),
-            }),
+        if runs.last().and_then(|run| run.last()).is_some_and(|last| last.is_shadowed_by(&letter)) {
+            continue;
         }
-        last = Some((letter, false));
+        match runs.last_mut().and_then(|run| Some((run.last()?.distance_to(&letter)?, run))) {
+            Some((distance, run)) => run.push(Joint { letter, distance, spaced }),
+            None => runs.push(vec![Joint { letter, distance: 0.0, spaced: false }]),
+        }
+        spaced = false;
     }
-    pieces
+    runs.into_iter().filter_map(|run| piece(&run)).collect()
 }
+
+/// A letter in its run.
+struct Joint<'c> {
+    letter: Letter<'c>,
+    /// From the letter before, in ems.
+    distance: f32,
+    /// Whether there is a space before it.
+    spaced: bool,
+}
+
+impl Joint<'_> {
+    /// Whether a letter is this one once more, a hair's breadth beside: it was drawn twice to look bold.
+    fn is_shadowed_by(&self, letter: &Letter<'_>) -> bool {
+        let near = 0.1 * letter.glyph.em;
+        let (along, across) = (letter.from - self.letter.from, letter.base - self.letter.base);
+        self.letter.text == letter.text && along.abs() < near && across.abs() < near
+    }
+
+    /// The distance of a letter that goes on where this one ends, in ems.
+    fn distance_to(&self, letter: &Letter<'_>) -> Option<f32> {
+        if !follows(&self.letter, letter) {
+            return None;
+        }
+        let same_operation = self.letter.glyph.operation == letter.glyph.operation;
+        let spacing = if same_operation { self.letter.glyph.spacing.max(0.0) } else { 0.0 };
+        Some((letter.from - self.letter.to - spacing) / letter.glyph.em.max(0.1))
+    }
+}
+
+/// The text of a run.
+fn piece(run: &[Joint<'_>]) -> Option<Piece> {
+    let first = &run.first()?.letter;
+    let space = space_of(run);
+    let mut text = String::new();
+    for joint in run {
+        if joint.spaced || joint.distance > space {
+            text.push(' ');
+        }
+        text.push_str(joint.letter.text);
+    }
+    Some(Piece {
+        text,
+        from: first.from,
+        to: run.iter().map(|joint| joint.letter.to).fold(first.to, f32::max),
+        base: first.base,
+        size: first.glyph.size.max(0.1),
+        em: first.glyph.em.max(0.1),
+    })
+}
+
+/// The distance from which on there is a space, in ems. In letter-spaced text nearly all letters stand apart by the
+/// same, and words by more.
+fn space_of(run: &[Joint<'_>]) -> f32 {
+    let mut apart: Vec<f32> = run[1..].iter().filter(|joint| !joint.spaced).map(|joint| joint.distance).collect();
+    apart.sort_by(f32::total_cmp);
+    let Some(tenth) = apart.get(apart.len() / 5).filter(|_| apart.len() >= LETTER_SPACED_MIN) else { return gap::WORD };
+    if *tenth > gap::WORD { apart[apart.len() / 2] + gap::WORD } else { gap::WORD }
+}
+
+/// Distances that a run has at least for its letters to count as spaced.
+const LETTER_SPACED_MIN: usize = 4;
 
 /// Whether a letter goes on where the one before it ended.
 fn follows(before: &Letter<'_>, letter: &Letter<'_>) -> bool {

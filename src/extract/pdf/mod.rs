@@ -16,6 +16,7 @@ mod lines;
 mod matrix;
 mod prose;
 mod strings;
+mod unicode;
 
 use hayro_syntax::page::Page;
 use hayro_syntax::object::Dict;
@@ -36,8 +37,10 @@ use prose::{PageText, Words};
 const OPERATIONS_MAX: u64 = 20_000_000;
 /// Pages of a document.
 const PAGES_MAX: usize = 5_000;
-/// Share of a page's characters that may be unknown: above it a reader could not follow the text.
-const UNKNOWN_SHARE_MAX: f64 = 0.1;
+/// Share of a page's characters that may be unknown before the page counts as read in part.
+const UNKNOWN_SHARE_TOLD: f64 = 0.05;
+/// Share of a page's characters that may be unknown at all: above it there is no text to follow.
+const UNKNOWN_SHARE_MAX: f64 = 0.5;
 /// Share of a page that images cover, from which on it is the picture of a page.
 const SCAN_SHARE_MIN: f64 = 0.5;
 /// Characters beside the picture of a page, up to which they are a stamp or a page number.
@@ -133,20 +136,30 @@ fn read_page<'a>(
     Annotations::of(page.raw()).draw(&mut painter, page.resources(), upright)?;
     let unread = told_unread(&canvas, content.is_none() && page.raw().contains_key("Contents"));
     let (invisible, unknown) = (canvas.invisible, canvas.unknown);
-    let garbled = unread.as_ref().is_some_and(|refusal| refusal.reason == UnreadReason::Malformed);
+    let garbled = is_garbled(&canvas, canvas.characters());
     let [text, hidden] = [false, true].map(|hidden| {
         if garbled { PageText::default() } else { prose::page(&columns::blocks(lines::lines(&canvas, hidden))) }
     });
     Ok(PageReading { text, hidden, unread, invisible, unknown: if garbled { 0 } else { unknown } })
 }
 
+/// Whether most characters of a page are unknown.
+fn is_garbled(canvas: &Canvas, characters: usize) -> bool {
+    canvas.unknown as f64 > characters as f64 * UNKNOWN_SHARE_MAX
+}
+
 /// What a page shows that is not text.
 fn told_unread(canvas: &Canvas, damaged: bool) -> Option<Refusal> {
     let no_text = |detail: &str| Some(Refusal::new(UnreadReason::NoTextLayer, detail));
-    let characters = canvas.glyphs.iter().filter(|glyph| !canvas.text[glyph.text.clone()].trim().is_empty()).count();
+    let characters = canvas.characters();
     let is_scan = canvas.images_surface >= canvas.surface() * SCAN_SHARE_MIN;
-    if canvas.unknown as f64 > characters as f64 * UNKNOWN_SHARE_MAX {
+    if is_garbled(canvas, characters) {
         let detail = "Its fonts do not say which characters they show: what it shows can be seen, but not read.";
+        return Some(Refusal::new(UnreadReason::Malformed, detail));
+    }
+    if canvas.unknown as f64 > characters as f64 * UNKNOWN_SHARE_TOLD {
+        let unknown = canvas.unknown;
+        let detail = format!("Of its {characters} characters, {unknown} are not known to their fonts; the rest was read.");
         return Some(Refusal::new(UnreadReason::Malformed, detail));
     }
     if damaged {
