@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::isolation::Isolation;
 use super::sniff::{self, Declared, Format, Held};
 use super::{charset, html, plain};
 use crate::domain::narrative::{SectionKind, UnreadReason};
@@ -150,16 +151,16 @@ fn reference(bytes: &[u8]) -> bool {
 }
 
 /// Reads the bytes as what they were recognised as.
-pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(recognised: &Recognised, bytes: &[u8], isolation: &Isolation) -> Result<Reading, Refusal> {
     let mut reading = match recognised.format {
         Format::Plain => read_plain(recognised, bytes)?,
         Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
         Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
+        Format::Pdf => isolation.read(Format::Pdf, bytes)?,
         Format::Ccda
         | Format::Rtf
         | Format::Docx
         | Format::Doc
-        | Format::Pdf
         | Format::Image
         | Format::Xml
         | Format::Json
@@ -205,14 +206,16 @@ mod tests {
 
     fn outcome(content_type: &str, bytes: &[u8]) -> Result<(Format, Reading), UnreadReason> {
         let recognised = recognise(Some(content_type), bytes).map_err(|refusal| refusal.reason)?;
-        read(&recognised, bytes).map(|reading| (recognised.format, reading)).map_err(|refusal| refusal.reason)
+        read(&recognised, bytes, &Isolation::none())
+            .map(|reading| (recognised.format, reading))
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
     fn what_claims_one_type_and_holds_another_is_read_as_what_it_holds_or_not_at_all() {
         use UnreadReason::{ContentNotRecognised, Empty, FormatNotSupported};
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
-        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(UnreadReason::Malformed));
         assert_eq!(read("text/plain", b"{\\rtf1 x}"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
@@ -232,9 +235,9 @@ mod tests {
     fn a_contradiction_is_noted() {
         let (_, reading) = outcome("text/plain", b"<html><p>Stable</p></html>").expect("readable");
         assert_eq!(reading.notes, ["declared text/plain, holds HTML"]);
-        let recognised = recognise(Some("text/plain"), b"%PDF-1.7").expect("recognised");
-        let refusal = read(&recognised, b"%PDF-1.7").expect_err("not supported");
-        assert_eq!(refusal.detail, "Declared text/plain, holds PDF, which this version does not read.");
+        let recognised = recognise(Some("text/plain"), b"GIF89a").expect("recognised");
+        let refusal = read(&recognised, b"GIF89a", &Isolation::none()).expect_err("not supported");
+        assert_eq!(refusal.detail, "Declared text/plain, holds an image, which this version does not read.");
     }
 
     #[test]

@@ -130,7 +130,8 @@ fn is_level(line: &Line, other: &Line) -> bool {
 
 /// Lines that fill their column, with several words each, and no labels.
 fn is_running_text(lines: &[Line]) -> bool {
-    let from = lines.iter().filter_map(|line| line.pieces.first()).map(|piece| piece.from).fold(f32::INFINITY, f32::min);
+    let from =
+        lines.iter().filter_map(|line| line.pieces.first()).map(|piece| piece.from).fold(f32::INFINITY, f32::min);
     let to = lines.iter().filter_map(|line| line.pieces.last()).map(|piece| piece.to).fold(0.0, f32::max);
     let share = |test: &dyn Fn(&Line) -> bool| {
         lines.iter().filter(|line| test(line)).count() as f32 / lines.len().max(1) as f32

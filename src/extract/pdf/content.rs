@@ -181,7 +181,8 @@ impl<'a> Painter<'_, 'a> {
                 other => {
                     let thousandths = number(&other).unwrap_or_default();
                     let state = &sheet.state;
-                    sheet.text = Matrix::moved(-thousandths / 1000.0 * state.size * state.scaling, 0.0).then(sheet.text);
+                    sheet.text =
+                        Matrix::moved(-thousandths / 1000.0 * state.size * state.scaling, 0.0).then(sheet.text);
                 }
             }
         }

@@ -12,10 +12,12 @@ const TREE_NODES_MAX: usize = 1_000;
 
 /// Adds to `reading` what there is besides.
 pub(super) fn tell(catalog: &Dict<'_>, pages: &[Page<'_>], reading: &mut Reading) {
-    let annotations = |subtype: &[u8]| pages.iter().map(|page| Annotations::of(page.raw()).count(subtype)).sum::<usize>();
+    let annotations =
+        |subtype: &[u8]| pages.iter().map(|page| Annotations::of(page.raw()).count(subtype)).sum::<usize>();
     let files = embedded_files(catalog) + annotations(b"FileAttachment");
     if files > 0 {
-        let detail = format!("{files} attached within the PDF; send what belongs to the report as attachments of its own.");
+        let detail =
+            format!("{files} attached within the PDF; send what belongs to the report as attachments of its own.");
         reading.unread.push(("files".to_owned(), Refusal::new(UnreadReason::FormatNotSupported, detail)));
     }
     let comments = annotations(b"Text");

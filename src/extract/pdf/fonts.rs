@@ -145,7 +145,9 @@ impl Face<'_> {
         if let Some(text) = self.unicode.as_ref().and_then(|map| map.text(code)) {
             return Some(text);
         }
-        if self.is_identity && let Some(character) = char::from_u32(code) {
+        if self.is_identity
+            && let Some(character) = char::from_u32(code)
+        {
             return Some(character.to_string());
         }
         let glyph = self.font.glyph(self.font.map_code(code), code);

@@ -18,8 +18,8 @@ mod prose;
 mod strings;
 mod unicode;
 
-use hayro_syntax::page::Page;
 use hayro_syntax::object::Dict;
+use hayro_syntax::page::Page;
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
 use super::rendition::{NARRATIVE_CHARACTERS_MAX, Reading, Refusal, too_long};
@@ -159,7 +159,8 @@ fn told_unread(canvas: &Canvas, damaged: bool) -> Option<Refusal> {
     }
     if canvas.unknown as f64 > characters as f64 * UNKNOWN_SHARE_TOLD {
         let unknown = canvas.unknown;
-        let detail = format!("Of its {characters} characters, {unknown} are not known to their fonts; the rest was read.");
+        let detail =
+            format!("Of its {characters} characters, {unknown} are not known to their fonts; the rest was read.");
         return Some(Refusal::new(UnreadReason::Malformed, detail));
     }
     if damaged {

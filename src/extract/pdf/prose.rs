@@ -12,13 +12,13 @@ const APART: f32 = 1.3;
 
 /// First parts of compounds that keep their hyphen where a line ends after it.
 const COMPOUND_FIRST: [&str; 24] = [
-    "follow", "non", "well", "self", "post", "high", "low", "short", "long", "mid", "half", "cross", "ill", "anti", "x", "t",
-    "pre", "re", "co", "contrast", "dose", "fat", "in", "right",
+    "follow", "non", "well", "self", "post", "high", "low", "short", "long", "mid", "half", "cross", "ill", "anti",
+    "x", "t", "pre", "re", "co", "contrast", "dose", "fat", "in", "right",
 ];
 /// Second parts of such.
 const COMPOUND_SECOND: [&str; 22] = [
-    "up", "guided", "based", "related", "like", "old", "term", "dose", "grade", "sided", "enhanced", "weighted", "free",
-    "year", "month", "week", "day", "cell", "line", "phase", "ray", "to",
+    "up", "guided", "based", "related", "like", "old", "term", "dose", "grade", "sided", "enhanced", "weighted",
+    "free", "year", "month", "week", "day", "cell", "line", "phase", "ray", "to",
 ];
 
 /// The lines of a page.
