@@ -8,6 +8,8 @@ const LINES_MAX: usize = 2_000;
 const DEPTH_MAX: usize = 6;
 /// Width of the white strip between two columns, in ems.
 const GUTTER_MIN: f32 = 0.7;
+/// Distance of a footer or header from the columns, as a multiple of that between lines.
+const MARGIN_DISTANCE: f32 = 2.0;
 /// Lines that a column has at least.
 const COLUMN_LINES_MIN: usize = 3;
 
@@ -75,9 +77,22 @@ fn region_along(lines: &[Line], at: usize, strip: (f32, f32)) -> Option<Region> 
         strip = narrowed;
         start -= 1;
     }
+    let end = end - margin(lines[start..end].iter());
+    let start = start + margin(lines[start..end].iter().rev());
     let middle = f32::midpoint(strip.0, strip.1);
     let (left, right) = parted(lines[start..end].to_vec(), middle);
     are_columns(&left, &right).then_some(Region { start, end, middle })
+}
+
+/// How many lines at the end stand apart from the others, as a footer does: two at most.
+fn margin<'l>(lines: impl ExactSizeIterator<Item = &'l Line>) -> usize {
+    let bases: Vec<f32> = lines.map(Line::base).collect();
+    let distances: Vec<f32> = bases.windows(2).map(|pair| (pair[1] - pair[0]).abs()).collect();
+    let mut sorted = distances.clone();
+    sorted.sort_by(f32::total_cmp);
+    let Some(usual) = sorted.get(sorted.len() / 2).filter(|_| sorted.len() > 2 * COLUMN_LINES_MIN) else { return 0 };
+    let far = |from_end: &usize| distances[distances.len() - from_end] > usual * MARGIN_DISTANCE;
+    [2, 1].into_iter().find(far).unwrap_or(0)
 }
 
 /// The strip without what the line covers of it; none if it runs through the line's text.

@@ -9,17 +9,23 @@ use super::lines::{Line, Piece};
 const CELL_GAP: f32 = 1.5;
 /// Distance between lines, as a multiple of the usual one, from which on they stand apart.
 const APART: f32 = 1.3;
+/// Line heights between the rows of a table, at most.
+const TABLE_DISTANCE: f32 = 3.0;
+/// Bytes of a text, from which on capitals beside it are its heading.
+const LABELLED_TEXT: usize = 60;
 
 /// First parts of compounds that keep their hyphen where a line ends after it.
-const COMPOUND_FIRST: [&str; 24] = [
-    "follow", "non", "well", "self", "post", "high", "low", "short", "long", "mid", "half", "cross", "ill", "anti",
-    "x", "t", "pre", "re", "co", "contrast", "dose", "fat", "in", "right",
+const COMPOUND_FIRST: [&str; 18] = [
+    "follow", "non", "well", "self", "high", "low", "short", "long", "half", "cross", "ill", "contrast", "dose", "fat",
+    "right", "left", "soft", "single",
 ];
 /// Second parts of such.
-const COMPOUND_SECOND: [&str; 22] = [
+const COMPOUND_SECOND: [&str; 19] = [
     "up", "guided", "based", "related", "like", "old", "term", "dose", "grade", "sided", "enhanced", "weighted",
-    "free", "year", "month", "week", "day", "cell", "line", "phase", "ray", "to",
+    "free", "year", "month", "week", "day", "phase", "ray",
 ];
+/// Endings, which are no words: what comes before them is divided, not compound.
+const ENDINGS: [&str; 10] = ["ing", "ings", "ed", "er", "ers", "est", "ly", "ness", "ened", "ering"];
 
 /// The lines of a page.
 #[derive(Debug, Default)]
@@ -122,7 +128,7 @@ impl Words {
         if self.hyphened.contains(&format!("{first}-{rest}")) {
             return true;
         }
-        if self.whole.contains(&format!("{first}{rest}")) {
+        if ENDINGS.contains(&rest.as_str()) || self.whole.contains(&format!("{first}{rest}")) {
             return false;
         }
         let no_word = first.contains(|c: char| !c.is_alphabetic()) || first.chars().count() == 1;
@@ -140,43 +146,88 @@ pub(super) fn page(blocks: &[Block]) -> PageText {
     let mut lines = Vec::new();
     for block in blocks {
         let usual = usual_distance(block);
-        let mut before: Option<&Line> = None;
-        for line in block {
-            let apart = before.is_none_or(|before| stands_apart(before, line, usual));
-            let text = text_of(line);
-            if !text.is_empty() {
-                lines.push(TextLine { text, apart, runs_on: is_whole(line) });
-                before = Some(line);
-            }
+        let rows: Vec<Row> = (0..block.len()).map(|at| Row::of(block, at)).collect();
+        for (at, row) in rows.iter().enumerate() {
+            let before = at.checked_sub(1).map(|before| (&block[before], &rows[before]));
+            let apart = before.is_none_or(|(before, above)| {
+                let is_table = above.cells.len() > 1 && row.cells.len() > 1;
+                stands_apart(before, &block[at], if is_table { TABLE_DISTANCE } else { usual * APART })
+            });
+            row.write(apart, rows.get(at + 1), &mut lines);
         }
     }
     PageText { lines }
 }
 
-/// Whether a line is one run of text.
-fn is_whole(line: &Line) -> bool {
-    line.pieces.windows(2).all(|pair| !are_cells(&pair[0], &pair[1]))
+/// A line as cells: nearly always one.
+struct Row {
+    /// Each with its place along the line.
+    cells: Vec<(f32, String)>,
+    em: f32,
 }
 
-fn are_cells(before: &Piece, after: &Piece) -> bool {
-    after.from - before.to > CELL_GAP * before.em.max(after.em)
-}
-
-/// The line's pieces with what stands between them.
-fn text_of(line: &Line) -> String {
-    let mut text = String::new();
-    let mut before: Option<&Piece> = None;
-    for piece in &line.pieces {
-        match before {
-            // A label and its value are no two cells to a reader.
-            Some(before) if are_cells(before, piece) && !before.text.trim_end().ends_with(':') => text.push_str(" | "),
-            Some(_) => text.push(' '),
-            None => {}
+impl Row {
+    fn of(block: &Block, at: usize) -> Self {
+        let line = &block[at];
+        let neighbours = [at.checked_sub(1), Some(at + 1)].map(|near| block.get(near?));
+        let mut cells: Vec<(f32, String)> = Vec::new();
+        let mut before: Option<&Piece> = None;
+        for piece in &line.pieces {
+            let text = piece.text.trim();
+            match (before, cells.last_mut()) {
+                // A label and its value are no two cells to a reader.
+                (Some(before), Some((_, cell))) if cell.ends_with(':') || !are_cells(before, piece, neighbours) => {
+                    cell.push(' ');
+                    cell.push_str(text);
+                }
+                _ => cells.push((piece.from, text.to_owned())),
+            }
+            before = Some(piece);
         }
-        text.push_str(piece.text.trim());
-        before = Some(piece);
+        cells.retain(|(_, text)| !text.is_empty());
+        Self { cells, em: line.pieces.first().map_or(1.0, |piece| piece.em) }
     }
-    text.trim().to_owned()
+
+    fn write(&self, apart: bool, next: Option<&Self>, lines: &mut Vec<TextLine>) {
+        let mut cells = self.cells.iter().map(|(_, text)| text.as_str());
+        let runs_on = self.cells.len() == 1;
+        let mut apart = apart;
+        if self.has_label_beside(next)
+            && let Some(label) = cells.next()
+        {
+            lines.push(TextLine { text: label.to_owned(), apart, runs_on: false });
+            apart = false;
+        }
+        let text = cells.collect::<Vec<_>>().join(" | ");
+        if !text.is_empty() {
+            lines.push(TextLine { text, apart, runs_on });
+        }
+    }
+
+    /// Whether the first cell is a heading in capitals beside its text, which goes on below itself.
+    fn has_label_beside(&self, next: Option<&Self>) -> bool {
+        let [(_, label), (from, text)] = self.cells.as_slice() else { return false };
+        let capital = label.chars().filter(|c| c.is_alphabetic()).count() >= 4 && !label.contains(char::is_lowercase);
+        let goes_on = next.is_some_and(|next| match next.cells.as_slice() {
+            [(place, _)] => (place - from).abs() < self.em,
+            _ => false,
+        });
+        capital && !label.contains(|c: char| c.is_numeric()) && (goes_on || text.len() >= LABELLED_TEXT)
+    }
+}
+
+/// Whether what stands between two pieces parts cells: it is wide, or the line above or below has a wide gap there.
+fn are_cells(before: &Piece, after: &Piece, neighbours: [Option<&Line>; 2]) -> bool {
+    is_wide(before, after)
+        || neighbours.into_iter().flatten().any(|line| {
+            line.pieces
+                .windows(2)
+                .any(|pair| is_wide(&pair[0], &pair[1]) && pair[0].to.max(before.to) < pair[1].from.min(after.from))
+        })
+}
+
+fn is_wide(before: &Piece, after: &Piece) -> bool {
+    after.from - before.to > CELL_GAP * before.em.max(after.em)
 }
 
 /// The usual distance of the lines of a block: the one that most have or fall short of, in line heights.
@@ -188,12 +239,13 @@ fn usual_distance(block: &Block) -> f32 {
         .collect();
     distances.sort_by(f32::total_cmp);
     // Short blocks have too few to tell.
-    let middle = distances.get(distances.len() / 3).copied().unwrap_or(1.2);
+    let middle = distances.get(distances.len() / 5).copied().unwrap_or(1.2);
     if distances.len() < 4 { middle.min(1.4) } else { middle }
 }
 
-fn stands_apart(before: &Line, line: &Line, usual: f32) -> bool {
+/// Whether there is more than `most` line heights between two lines.
+fn stands_apart(before: &Line, line: &Line, most: f32) -> bool {
     let size = before.size().max(line.size());
     let distance = (line.base() - before.base()) / size;
-    distance > usual * APART || distance < -0.5
+    distance > most || distance < -0.5
 }
