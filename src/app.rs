@@ -18,6 +18,7 @@ use tracing::{info, warn};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigSource, DatabaseConfig};
 use crate::domain::document::SourceName;
+use crate::extract::Isolation;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
@@ -119,7 +120,9 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let base = base_url(&config, listener.as_ref())?;
     let store = database.store.clone();
-    let pipeline = Arc::new(Pipeline::new(store.clone(), Arc::clone(&registry), base.clone(), Arc::clone(&clock)));
+    let (isolation, clock_of_jobs) = (Isolation::of_this_program(), Arc::clone(&clock));
+    let pipeline =
+        Arc::new(Pipeline::new(store.clone(), Arc::clone(&registry), base.clone(), clock_of_jobs, isolation));
     tell(&registry, &base);
 
     let stop = CancellationToken::new();

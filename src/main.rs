@@ -11,6 +11,7 @@ use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
 use responsum::command::{annotate, eval, extract, model, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
+use responsum::extract::{self as reading, Isolation};
 use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
@@ -45,6 +46,9 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
+    /// Read one attachment for another process of this program: its limits hold for this one alone
+    #[command(hide = true)]
+    ReadAttachment(ReadAttachmentArgs),
 }
 
 #[derive(Args)]
@@ -108,6 +112,16 @@ struct HealthArgs {
     address: std::net::SocketAddr,
 }
 
+#[derive(Args)]
+struct ReadAttachmentArgs {
+    /// What the attachment is
+    #[arg(long)]
+    format: String,
+    /// How many bytes come on standard input
+    #[arg(long)]
+    bytes: usize,
+}
+
 fn main() -> ExitCode {
     // Before anything may use TLS. It fails only if it was called before.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -146,6 +160,10 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Model(args) => look_into_model(args.command).map(|()| true),
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
+        Command::ReadAttachment(args) => {
+            reading::serve(&args.format, args.bytes, io::stdin().lock(), io::stdout().lock())?;
+            Ok(true)
+        }
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -195,14 +213,16 @@ fn extract_file(args: &ExtractArgs) -> anyhow::Result<()> {
     } else {
         std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?
     };
-    extract::run(args.content_type.as_deref(), args.json, &input, &mut io::stdout().lock())?;
+    let isolation = Isolation::of_this_program();
+    extract::run(args.content_type.as_deref(), args.json, &input, &isolation, &mut io::stdout().lock())?;
     Ok(())
 }
 
 fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {
     let classifier = args.model.start()?;
     let input = texts::open(&args.files)?;
-    let tally = annotate::run(&classifier, args.unit, input, io::stdout().lock(), progress())?;
+    let tally =
+        annotate::run(&classifier, args.unit, &Isolation::of_this_program(), input, io::stdout().lock(), progress())?;
     Ok(tally.failed == 0)
 }
 

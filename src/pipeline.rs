@@ -11,7 +11,7 @@ use crate::domain::document::{
 };
 use crate::domain::job::{JobKind, LeasedJob, OnFailure, ReannotationId};
 use crate::domain::narrative::Narrative;
-use crate::extract;
+use crate::extract::{self, Isolation};
 use crate::fhir::reference::{self, BaseUrl};
 use crate::fhir::report::{self, ReadError};
 use crate::registry::{LoadedModel, Registry};
@@ -70,12 +70,19 @@ pub struct Pipeline {
     registry: Arc<Registry>,
     base: BaseUrl,
     clock: Arc<dyn Clock>,
+    isolation: Isolation,
 }
 
 impl Pipeline {
     /// Wires the stages.
-    pub fn new(store: Store, registry: Arc<Registry>, base: BaseUrl, clock: Arc<dyn Clock>) -> Self {
-        Self { store, registry, base, clock }
+    pub fn new(
+        store: Store,
+        registry: Arc<Registry>,
+        base: BaseUrl,
+        clock: Arc<dyn Clock>,
+        isolation: Isolation,
+    ) -> Self {
+        Self { store, registry, base, clock, isolation }
     }
 
     /// Takes the job's document through all stages and ends the job with the results.
@@ -112,7 +119,7 @@ impl Pipeline {
     /// Annotates one resource of our own API with the model that answers for it, and stores nothing.
     pub async fn annotate(&self, source: SourceDocument) -> Result<Annotated, PipelineError> {
         let model = Arc::clone(self.registry.lineup().active(&SourceName::local()));
-        let (narrative, annotation) = annotate_with(&model, source).await?;
+        let (narrative, annotation) = annotate_with(&model, source, &self.isolation).await?;
         Ok(Annotated { narrative, annotation, model })
     }
 
@@ -206,7 +213,7 @@ impl Pipeline {
         let (disposition, about) = (source.disposition, source.about.clone());
         let replaces = self.replaced(document, &source);
         let annotated = match disposition {
-            Disposition::Annotate => Some(annotate_with(model, source).await?),
+            Disposition::Annotate => Some(annotate_with(model, source, &self.isolation).await?),
             Disposition::Keep | Disposition::Withdraw(_) => None,
         };
         Ok(Reading { disposition, about, replaces, annotated, model: version })
@@ -225,11 +232,16 @@ impl Pipeline {
 }
 
 /// Extracts the narrative and asks the model.
-async fn annotate_with(model: &LoadedModel, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
+async fn annotate_with(
+    model: &LoadedModel,
+    source: SourceDocument,
+    isolation: &Isolation,
+) -> Result<(Narrative, Annotation), PipelineError> {
     let started = Instant::now();
     // Markup can take a while and must not hold up other requests.
-    let narrative =
-        tokio::task::spawn_blocking(|| extract::narrative(source)).await.map_err(|_| PipelineError::Extract)?;
+    let isolation = isolation.clone();
+    let reading = tokio::task::spawn_blocking(move || extract::narrative(source, &isolation));
+    let narrative = reading.await.map_err(|_| PipelineError::Extract)?;
     telemetry::stage_took("extract", started.elapsed().as_secs_f64());
     let started = Instant::now();
     let annotation = model.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;

@@ -96,6 +96,7 @@ fn each_library_lives_where_the_map_says() {
         ("sqlx::", &["src/store/", "src/app.rs"][..]),
         ("actix_web::", &["src/web/"][..]),
         ("scraper::", &["src/extract/"][..]),
+        ("hayro", &["src/extract/pdf/"][..]),
         ("fhir_sdk", &[][..]),
         ("reqwest", &[][..]),
     ] {

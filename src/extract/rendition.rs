@@ -4,6 +4,7 @@
 
 use std::ops::Range;
 
+use super::isolation::Isolation;
 use super::sniff::{self, Declared, Format, Held};
 use super::{charset, docx, html, plain, rtf};
 use crate::domain::narrative::{SectionKind, UnreadReason};
@@ -150,7 +151,7 @@ fn reference(bytes: &[u8]) -> bool {
 }
 
 /// Reads the bytes as what they were recognised as.
-pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(recognised: &Recognised, bytes: &[u8], isolation: &Isolation) -> Result<Reading, Refusal> {
     let mut reading = match recognised.format {
         Format::Plain => read_plain(recognised, bytes)?,
         Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
@@ -158,7 +159,8 @@ pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Ref
         Format::Rtf => rtf::read(bytes)?,
         Format::Docx => docx::read(bytes)?,
         Format::Doc => return Err(word_97(bytes)),
-        Format::Ccda | Format::Pdf | Format::Image | Format::Xml | Format::Json | Format::Compressed => {
+        Format::Pdf => isolation.read(Format::Pdf, bytes)?,
+        Format::Ccda | Format::Image | Format::Xml | Format::Json | Format::Compressed => {
             let phrase = capitalised(&recognised.declared.phrase());
             let detail = format!("{phrase}, holds {}, which this version does not read.", recognised.format.name());
             return Err(Refusal::new(UnreadReason::FormatNotSupported, detail));
@@ -211,14 +213,16 @@ mod tests {
 
     fn outcome(content_type: &str, bytes: &[u8]) -> Result<(Format, Reading), UnreadReason> {
         let recognised = recognise(Some(content_type), bytes).map_err(|refusal| refusal.reason)?;
-        read(&recognised, bytes).map(|reading| (recognised.format, reading)).map_err(|refusal| refusal.reason)
+        read(&recognised, bytes, &Isolation::none())
+            .map(|reading| (recognised.format, reading))
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
     fn what_claims_one_type_and_holds_another_is_read_as_what_it_holds_or_not_at_all() {
         use UnreadReason::{ContentNotRecognised, Empty, FormatNotSupported};
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
-        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(UnreadReason::Malformed));
         assert_eq!(read("text/plain", b"{\\rtf1 x}"), Ok(Format::Rtf));
         assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
@@ -238,9 +242,9 @@ mod tests {
     fn a_contradiction_is_noted() {
         let (_, reading) = outcome("text/plain", b"<html><p>Stable</p></html>").expect("readable");
         assert_eq!(reading.notes, ["declared text/plain, holds HTML"]);
-        let recognised = recognise(Some("text/plain"), b"%PDF-1.7").expect("recognised");
-        let refusal = read(&recognised, b"%PDF-1.7").expect_err("not supported");
-        assert_eq!(refusal.detail, "Declared text/plain, holds PDF, which this version does not read.");
+        let recognised = recognise(Some("text/plain"), b"GIF89a").expect("recognised");
+        let refusal = read(&recognised, b"GIF89a", &Isolation::none()).expect_err("not supported");
+        assert_eq!(refusal.detail, "Declared text/plain, holds an image, which this version does not read.");
     }
 
     #[test]
