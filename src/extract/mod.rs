@@ -4,19 +4,26 @@
 //! attachments, `sniff` recognises their formats, one file per format reads them, `sections` and `sentences` divide
 //! the text.
 
+mod assembled;
 mod boundary;
+mod cda;
 mod charset;
 mod choose;
+mod embedded;
+mod fhir_document;
 mod headings;
 mod html;
 mod lines;
 mod markup;
 mod plain;
 mod rendition;
+mod section_codes;
 mod sections;
 mod sentences;
 mod sniff;
 mod words;
+mod xml;
+mod xml_document;
 
 use std::ops::Range;
 

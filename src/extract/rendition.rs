@@ -5,7 +5,7 @@
 use std::ops::Range;
 
 use super::sniff::{self, Declared, Format, Held};
-use super::{charset, html, plain};
+use super::{charset, embedded, fhir_document, html, plain, xml_document};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::SourceMap;
 
@@ -98,7 +98,8 @@ pub(super) fn recognise(content_type: Option<&str>, bytes: &[u8]) -> Result<Reco
         (Held::Binary, _) => return unrecognised("neither text nor a known format"),
         (Held::Text, Some(Format::Plain)) => Format::Plain,
         (Held::Text, Some(claimed @ (Format::Html | Format::Xhtml))) if has_markup(bytes) => claimed,
-        (Held::Text, Some(claimed @ (Format::Xml | Format::Json | Format::Image))) => claimed,
+        (Held::Text, Some(Format::Image)) => Format::Image,
+        (Held::Text, Some(claimed)) if begins_like(claimed, bytes) => claimed,
         (Held::Text, _) if declared.foreign => return Err(foreign(&declared)),
         (Held::Text, _) => {
             notes.push(format!("{}, holds plain text", declared.phrase()));
@@ -113,13 +114,26 @@ fn same_family(held: Format, claimed: Format) -> bool {
     let markup = |format| matches!(format, Format::Html | Format::Xhtml);
     held == claimed
         || (markup(held) && markup(claimed))
-        || (claimed == Format::Xml && matches!(held, Format::Ccda | Format::Xhtml))
+        || (matches!(claimed, Format::Xml | Format::Ccda) && matches!(held, Format::Ccda | Format::FhirXml | Format::Xhtml))
+        || (held == Format::Xml && matches!(claimed, Format::Ccda | Format::FhirXml))
+        || (matches!(claimed, Format::Json | Format::FhirJson) && matches!(held, Format::Json | Format::FhirJson))
         || (claimed == Format::Compressed && held == Format::Docx)
         || (claimed == Format::Plain && held == Format::Json)
 }
 
 fn is_text(format: Format) -> bool {
-    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Xml | Format::Json | Format::Ccda)
+    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Json | Format::FhirJson) || is_xml(format)
+}
+
+fn is_xml(format: Format) -> bool {
+    matches!(format, Format::Xml | Format::Ccda | Format::FhirXml)
+}
+
+/// Whether text without a signature begins as the XML or JSON that it claims to be.
+fn begins_like(claimed: Format, bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|byte| byte.is_ascii_graphic());
+    is_xml(claimed) && first == Some(&b'<')
+        || matches!(claimed, Format::Json | Format::FhirJson) && matches!(first, Some(b'{' | b'['))
 }
 
 fn foreign(declared: &Declared) -> Refusal {
@@ -151,19 +165,20 @@ fn reference(bytes: &[u8]) -> bool {
 
 /// Reads the bytes as what they were recognised as.
 pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
+    read_at(recognised, bytes, 0)
+}
+
+/// The same for a rendition that stands within so many others.
+pub(super) fn read_at(recognised: &Recognised, bytes: &[u8], level: usize) -> Result<Reading, Refusal> {
+    let charset = recognised.declared.charset.as_deref();
     let mut reading = match recognised.format {
         Format::Plain => read_plain(recognised, bytes)?,
         Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
         Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
-        Format::Ccda
-        | Format::Rtf
-        | Format::Docx
-        | Format::Doc
-        | Format::Pdf
-        | Format::Image
-        | Format::Xml
-        | Format::Json
-        | Format::Compressed => {
+        Format::Ccda | Format::Xml | Format::FhirXml => xml_document::read(bytes, charset, level)?,
+        Format::Json | Format::FhirJson => fhir_document::read_json(bytes, charset, level)?,
+        Format::Compressed => embedded::read_compressed(bytes, level)?,
+        Format::Rtf | Format::Docx | Format::Doc | Format::Pdf | Format::Image => {
             let phrase = capitalised(&recognised.declared.phrase());
             let detail = format!("{phrase}, holds {}, which this version does not read.", recognised.format.name());
             return Err(Refusal::new(UnreadReason::FormatNotSupported, detail));
