@@ -4,10 +4,14 @@
 //! attachments, `sniff` recognises their formats, one file per format reads them, `sections` and `sentences` divide
 //! the text.
 
+mod assembled;
 mod boundary;
+mod cda;
 mod charset;
 mod choose;
 mod docx;
+mod embedded;
+mod fhir_document;
 mod headings;
 mod html;
 mod isolation;
@@ -17,12 +21,15 @@ mod pdf;
 mod plain;
 mod rendition;
 mod rtf;
+mod section_codes;
 mod sections;
 mod sentences;
 mod sheet;
 mod sniff;
 mod symbols;
 mod words;
+mod xml;
+mod xml_document;
 
 use std::ops::Range;
 

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::isolation::Isolation;
 use super::sniff::{self, Declared, Format, Held};
-use super::{charset, docx, html, plain, rtf};
+use super::{charset, docx, embedded, fhir_document, html, plain, rtf, xml_document};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::SourceMap;
 
@@ -99,7 +99,8 @@ pub(super) fn recognise(content_type: Option<&str>, bytes: &[u8]) -> Result<Reco
         (Held::Binary, _) => return unrecognised("neither text nor a known format"),
         (Held::Text, Some(Format::Plain)) => Format::Plain,
         (Held::Text, Some(claimed @ (Format::Html | Format::Xhtml))) if has_markup(bytes) => claimed,
-        (Held::Text, Some(claimed @ (Format::Xml | Format::Json | Format::Image))) => claimed,
+        (Held::Text, Some(Format::Image)) => Format::Image,
+        (Held::Text, Some(claimed)) if begins_like(claimed, bytes) => claimed,
         (Held::Text, _) if declared.foreign => return Err(foreign(&declared)),
         (Held::Text, _) => {
             notes.push(format!("{}, holds plain text", declared.phrase()));
@@ -114,13 +115,27 @@ fn same_family(held: Format, claimed: Format) -> bool {
     let markup = |format| matches!(format, Format::Html | Format::Xhtml);
     held == claimed
         || (markup(held) && markup(claimed))
-        || (claimed == Format::Xml && matches!(held, Format::Ccda | Format::Xhtml))
+        || (matches!(claimed, Format::Xml | Format::Ccda)
+            && matches!(held, Format::Ccda | Format::FhirXml | Format::Xhtml))
+        || (held == Format::Xml && matches!(claimed, Format::Ccda | Format::FhirXml))
+        || (matches!(claimed, Format::Json | Format::FhirJson) && matches!(held, Format::Json | Format::FhirJson))
         || (claimed == Format::Compressed && held == Format::Docx)
         || (claimed == Format::Plain && held == Format::Json)
 }
 
 fn is_text(format: Format) -> bool {
-    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Xml | Format::Json | Format::Ccda)
+    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Json | Format::FhirJson) || is_xml(format)
+}
+
+fn is_xml(format: Format) -> bool {
+    matches!(format, Format::Xml | Format::Ccda | Format::FhirXml)
+}
+
+/// Whether text without a signature begins as the XML or JSON that it claims to be.
+fn begins_like(claimed: Format, bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|byte| byte.is_ascii_graphic());
+    is_xml(claimed) && first == Some(&b'<')
+        || matches!(claimed, Format::Json | Format::FhirJson) && matches!(first, Some(b'{' | b'['))
 }
 
 fn foreign(declared: &Declared) -> Refusal {
@@ -152,15 +167,33 @@ fn reference(bytes: &[u8]) -> bool {
 
 /// Reads the bytes as what they were recognised as.
 pub(super) fn read(recognised: &Recognised, bytes: &[u8], isolation: &Isolation) -> Result<Reading, Refusal> {
+    read_within(recognised, bytes, Nesting { level: 0, isolation })
+}
+
+/// Where a rendition stands.
+#[derive(Clone, Copy)]
+pub(super) struct Nesting<'n> {
+    /// In how many others.
+    pub(super) level: usize,
+    /// Where what cannot be trusted is read.
+    pub(super) isolation: &'n Isolation,
+}
+
+/// The same for a rendition that stands within others.
+pub(super) fn read_within(recognised: &Recognised, bytes: &[u8], nesting: Nesting<'_>) -> Result<Reading, Refusal> {
+    let charset = recognised.declared.charset.as_deref();
     let mut reading = match recognised.format {
         Format::Plain => read_plain(recognised, bytes)?,
-        Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
-        Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
+        Format::Html => html::read(bytes, charset, false)?,
+        Format::Xhtml => html::read(bytes, charset, true)?,
         Format::Rtf => rtf::read(bytes)?,
         Format::Docx => docx::read(bytes)?,
         Format::Doc => return Err(word_97(bytes)),
-        Format::Pdf => isolation.read(Format::Pdf, bytes)?,
-        Format::Ccda | Format::Image | Format::Xml | Format::Json | Format::Compressed => {
+        Format::Pdf => nesting.isolation.read(Format::Pdf, bytes)?,
+        Format::Ccda | Format::Xml | Format::FhirXml => xml_document::read(bytes, charset, nesting)?,
+        Format::Json | Format::FhirJson => fhir_document::read_json(bytes, charset, nesting)?,
+        Format::Compressed => embedded::read_compressed(bytes, nesting)?,
+        Format::Image => {
             let phrase = capitalised(&recognised.declared.phrase());
             let detail = format!("{phrase}, holds {}, which this version does not read.", recognised.format.name());
             return Err(Refusal::new(UnreadReason::FormatNotSupported, detail));
@@ -224,7 +257,7 @@ mod tests {
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
         assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(UnreadReason::Malformed));
         assert_eq!(read("text/plain", b"{\\rtf1 x}"), Ok(Format::Rtf));
-        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Ok(Format::Ccda));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
         assert_eq!(read("text/plain", b"<html><p>Stable</p></html>"), Ok(Format::Html));
