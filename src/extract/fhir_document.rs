@@ -125,7 +125,7 @@ impl Reader<'_> {
         let coded =
             codings.iter().filter_map(|coding| coding.string("code")).find_map(|code| section_codes::find(&code));
         let kind = section_codes::kind(coded, &title, around);
-        let reading = section.markup()?.map(|(place, markup)| (place, xhtml(&markup)));
+        let reading = section.markup()?.map(|(place, markup)| (place, xhtml(&markup, self.nesting)));
         let place: Arc<str> = section.below("title").into();
         let titled = self.text.heading(&title, kind, Some(&place));
         let within = section.list("section")?;
@@ -209,7 +209,7 @@ impl Reader<'_> {
             self.text.not_read(&resource.place, Refusal::new(UnreadReason::Empty, detail));
             return Ok(());
         };
-        match xhtml(&markup) {
+        match xhtml(&markup, self.nesting) {
             Ok(reading) => self.text.append(reading, &place.into()),
             Err(refusal) => self.text.not_read(&place, refusal),
         }
@@ -217,8 +217,8 @@ impl Reader<'_> {
     }
 }
 
-fn xhtml(markup: &str) -> Result<Reading, Refusal> {
-    rendition::read(&Recognised::certain(Format::Xhtml), markup.as_bytes())
+fn xhtml(markup: &str, nesting: Nesting<'_>) -> Result<Reading, Refusal> {
+    rendition::read_within(&Recognised::certain(Format::Xhtml), markup.as_bytes(), nesting)
 }
 
 /// Why a section has no narrative.
