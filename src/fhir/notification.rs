@@ -14,7 +14,7 @@ use bytes::Bytes;
 use super::json::{self, JsonError, RawObject};
 use crate::domain::document::LogicalId;
 
-pub use topic::{Event, SubscriptionState, Topic, TopicKind};
+pub use topic::{Event, Topic, TopicKind};
 
 /// Most changes in one notification, entries and events alike: each becomes a job in one transaction. Servers cap at far
 /// less (`maxCount`).

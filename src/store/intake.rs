@@ -66,8 +66,8 @@ pub enum Receipt {
 /// A database transaction that takes documents in. Nothing is stored until [`Intake::commit`].
 #[derive(Debug)]
 pub struct Intake {
-    tx: Transaction<'static, Postgres>,
-    now: OffsetDateTime,
+    pub(super) tx: Transaction<'static, Postgres>,
+    pub(super) now: OffsetDateTime,
 }
 
 impl Store {

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod annotations;
+mod catch_ups;
 pub mod embedded;
 mod exchange;
 mod intake;
@@ -14,6 +15,7 @@ mod reannotations;
 mod reports;
 mod rows;
 mod shadow;
+mod subscriptions;
 
 use std::time::Duration;
 
@@ -23,11 +25,13 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
+pub use catch_ups::{CatchUp, Export, Mode};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
 pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
 pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
+pub use subscriptions::{Named, Subscription};
 
 use crate::domain::job::OnFailure;
 

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::domain::subscription::SubscriptionState;
 
 const JSON: Option<&str> = Some("application/fhir+json; charset=utf-8");
 

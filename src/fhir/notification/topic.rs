@@ -6,6 +6,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::{CHANGES_MAX, Entry, NotificationError, What, relative, unversioned};
+use crate::domain::subscription::SubscriptionState;
 use crate::fhir::json::RawObject;
 
 /// What a notification of a topic is for.
@@ -43,42 +44,6 @@ impl TopicKind {
             Self::EventNotification => "event-notification",
             Self::QueryEvent => "query-event",
             Self::QueryStatus => "query-status",
-        }
-    }
-}
-
-/// What a source says of a Subscription.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SubscriptionState {
-    /// Asked for, not yet alive.
-    Requested,
-    /// It notifies.
-    Active,
-    /// It met a fault, and we must ask for it again.
-    Error,
-    /// It notifies no more. R5's `entered-in-error` means the same to us.
-    Off,
-}
-
-impl SubscriptionState {
-    /// The state with this code.
-    pub fn from_code(code: &str) -> Option<Self> {
-        match code {
-            "requested" => Some(Self::Requested),
-            "active" => Some(Self::Active),
-            "error" => Some(Self::Error),
-            "off" | "entered-in-error" => Some(Self::Off),
-            _ => None,
-        }
-    }
-
-    /// The code used in FHIR and SQL.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Requested => "requested",
-            Self::Active => "active",
-            Self::Error => "error",
-            Self::Off => "off",
         }
     }
 }
