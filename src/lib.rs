@@ -44,6 +44,7 @@
 //! | [`extract`] | choice among attachments, decoding, sections, sentences |
 //! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, reading models of Spark NLP and Hugging Face |
 //! | [`registry`] | the models of the process: who answers for which source, who looks on; switching while it runs |
+//! | [`source`] | the EHRs that we ask and write to: the only outgoing HTTP, with its limits and its guard |
 //! | [`pipeline`] | the order of the stages; nothing else knows it |
 //! | [`worker`] | takes jobs, runs the pipeline, settles |
 //! | [`store`] | the only SQL; the private Postgres ([`store::embedded`]) |
@@ -66,7 +67,8 @@
 //! - **No `final` by a machine.** What a model says is preliminary; what a person has reviewed, a machine leaves alone.
 //! - **No trace of a shadow in what leaves.** What a model says that only looks on is kept apart, where no Observation and
 //!   no review can refer to it, and its jobs are done when no new document waits.
-//! - **No outbound call.** This version answers on its own API only.
+//! - **No outbound call but to a source's own addresses.** What a report or a notification names is asked only if the settings
+//!   name its origin ([`source`]).
 
 pub mod app;
 pub mod classify;
@@ -80,6 +82,7 @@ pub mod fhir;
 pub mod pipeline;
 pub mod receive;
 pub mod registry;
+pub mod source;
 pub mod store;
 pub mod telemetry;
 pub mod view;

@@ -31,6 +31,13 @@ pub const REANNOTATED_DOCUMENTS: &str = "responsum_reannotated_documents_total";
 /// Reloads of the settings, by outcome: switched, failed.
 pub const RELOADS: &str = "responsum_config_reloads_total";
 
+/// Requests to sources, by source, method and outcome.
+pub const SOURCE_REQUESTS: &str = "responsum_source_requests_total";
+/// Seconds that requests to sources took, waiting for their turn included, by source.
+pub const SOURCE_SECONDS: &str = "responsum_source_request_duration_seconds";
+/// 1 while a source is left alone because it did not answer, else 0; by source.
+pub const SOURCE_BREAKER: &str = "responsum_source_breaker_open";
+
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// Sends logs to stderr: readable on a terminal, JSON otherwise. `RUST_LOG` sets the levels; `info` if it is not set.
@@ -68,6 +75,9 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
         describe_counter!(SHADOW_DOCUMENTS, "Documents that a model in shadow was given, by outcome.");
         describe_counter!(REANNOTATED_DOCUMENTS, "Documents that a re-annotation has done, by outcome.");
         describe_counter!(RELOADS, "Reloads of the settings, by outcome.");
+        describe_counter!(SOURCE_REQUESTS, "Requests to sources, by method and outcome.");
+        describe_histogram!(SOURCE_SECONDS, "Seconds that requests to sources took, waiting for their turn included.");
+        describe_gauge!(SOURCE_BREAKER, "1 while a source is left alone because it did not answer.");
     }
     Ok(handle)
 }
@@ -121,6 +131,18 @@ pub fn queue(waiting: i64, leased: i64, abandoned: i64) {
     for (state, jobs) in [("waiting", waiting), ("leased", leased), ("abandoned", abandoned)] {
         gauge!(JOBS, "state" => state).set(jobs as f64);
     }
+}
+
+/// Counts a request to a source.
+pub fn source_asked(source: &str, method: &str, outcome: &'static str, seconds: f64) {
+    let labels = [("source", source.to_owned()), ("method", method.to_owned()), ("outcome", outcome.to_owned())];
+    counter!(SOURCE_REQUESTS, &labels).increment(1);
+    histogram!(SOURCE_SECONDS, &labels[..1]).record(seconds);
+}
+
+/// Tells whether a source is left alone.
+pub fn source_breaker(source: &str, open: bool) {
+    gauge!(SOURCE_BREAKER, "source" => source.to_owned()).set(f64::from(u8::from(open)));
 }
 
 /// An error and its causes in one line.
