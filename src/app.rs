@@ -21,9 +21,10 @@ use crate::domain::document::SourceName;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
+use crate::source::Sources;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedPostgres};
-use crate::web::{self, Access, Api};
+use crate::web::{self, Access, Api, Hooks};
 use crate::{telemetry, worker};
 
 /// Connections that a store keeps unless the settings say otherwise.
@@ -118,6 +119,7 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     let switch = Arc::new(Switch::new(source, config.clone(), Arc::clone(&registry)));
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let base = base_url(&config, listener.as_ref())?;
+    let sources = Sources::build(&config, &clock).map_err(|error| Misuse(error.to_string()))?;
     let store = database.store.clone();
     let pipeline = Arc::new(Pipeline::new(store.clone(), Arc::clone(&registry), base.clone(), Arc::clone(&clock)));
     tell(&registry, &base);
@@ -138,7 +140,8 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         let body_bytes_max = config.server.body_bytes_max;
         let registry = Arc::clone(&registry);
-        let api = Api { store, pipeline, registry, switch, base, clock, body_bytes_max, metrics };
+        let hooks = Hooks::load(&sources).context("reading the secrets of notifications (hook_secret_file)")?;
+        let api = Api { store, pipeline, registry, switch, base, hooks, clock, body_bytes_max, metrics };
         let server = web::server(listener, api, access, &config.server)?;
         let handle = server.handle();
         let stopped = stop.clone();

@@ -40,6 +40,7 @@
 //! | [`telemetry`] | logs and metric names |
 //! | [`domain`] | the words as types: document, narrative, label, annotation, job, answer |
 //! | [`receive`] | a received resource becomes a document to store, or a refusal |
+//! | [`notified`] | what becomes of a source's notification |
 //! | [`fhir`] | received resources and Bundles; serving them again; authoring what we say |
 //! | [`extract`] | choice among attachments, decoding, sections, sentences |
 //! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, reading models of Spark NLP and Hugging Face |
@@ -79,6 +80,7 @@ pub mod digest;
 pub mod domain;
 pub mod extract;
 pub mod fhir;
+pub mod notified;
 pub mod pipeline;
 pub mod receive;
 pub mod registry;

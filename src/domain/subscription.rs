@@ -29,6 +29,11 @@ impl SubscriptionState {
         }
     }
 
+    /// Whether nothing comes of it until we ask again.
+    pub const fn is_broken(self) -> bool {
+        matches!(self, Self::Error | Self::Off)
+    }
+
     /// The code used in FHIR and SQL.
     pub const fn code(self) -> &'static str {
         match self {

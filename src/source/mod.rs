@@ -29,7 +29,7 @@ use token::{Held, Smart};
 
 use crate::clock::Clock;
 use crate::config::{Config, Credentials, SourceConfig, Write};
-use crate::domain::document::SourceName;
+use crate::domain::document::{ResourceType, SourceName};
 use crate::fhir::reference::BaseUrl;
 
 /// All sources that have a base URL, by name.
@@ -165,6 +165,12 @@ impl Source {
 
     fn error(&self, fault: Fault) -> SourceError {
         SourceError { source_name: self.name.clone(), fault }
+    }
+
+    /// Whether reports of a type are taken in from it.
+    pub fn listens_to_type(&self, resource_type: ResourceType) -> bool {
+        let listen = &self.settings.listen;
+        listen.is_empty() || listen.iter().any(|listen| listen.resource_type == resource_type.name())
     }
 
     /// How long it is left alone; none if it is asked. No job of it is claimed meanwhile.
