@@ -4,8 +4,11 @@
 
 mod agreement;
 mod annotations;
+mod contents;
 pub mod embedded;
+mod emissions;
 mod exchange;
+mod incoming;
 mod intake;
 mod jobs;
 mod models;
@@ -23,6 +26,10 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
+pub use contents::FetchedContent;
+pub use emissions::{CreationLock, Emission, EmissionCounts, Remote, Written};
+pub use exchange::SourceJobs;
+pub use incoming::{FromSource, Taken};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
 pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
