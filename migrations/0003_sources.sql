@@ -88,6 +88,10 @@ CREATE TABLE emissions (
     source          text NOT NULL,
     remote_id       text,                      -- its logical id there; null until it was written
     remote_etag     text,                      -- of the version that we wrote last, opaque
+    remote_version  text,                      -- its meta.versionId there, for its Provenance to name; null if not told
+    -- Our version whose writing was begun last. More than written_version: whether it arrived is not known, and the source
+    -- is asked before anything is written again.
+    begun_version   integer NOT NULL DEFAULT 0,
     written_version integer NOT NULL DEFAULT 0,-- our version that stands there; 0: none yet
     provenance_version integer NOT NULL DEFAULT 0,  -- the last version whose Provenance was written there
     written_at      timestamptz,
@@ -102,22 +106,23 @@ CREATE TABLE remote_devices (
     PRIMARY KEY (source, model_version_id)
 );
 
--- Three kinds of jobs more: what passes between a source and us. They are claimed by source, so that one slow source never
+-- Four kinds of jobs more: what passes between a source and us. They are claimed by source, so that one slow source never
 -- holds up another.
 -- fetch:    read a report (target: Type/id) from its source and store it
+-- contents: read what a document (target: its id) names by reference; then it is annotated
 -- emit:     bring an Observation (target: its id) at the source in line with ours
 -- catch-up: search the source for what was missed (target is empty)
 -- There is one row for each target, however often it is asked for: asking again while it is worked on makes it be done
 -- once more.
 ALTER TABLE jobs DROP CONSTRAINT jobs_kind_check;
 ALTER TABLE jobs ADD CONSTRAINT jobs_kind_check
-    CHECK (kind IN ('annotate', 'shadow', 'reannotate', 'fetch', 'emit', 'catch-up'));
+    CHECK (kind IN ('annotate', 'shadow', 'reannotate', 'fetch', 'contents', 'emit', 'catch-up'));
 ALTER TABLE jobs DROP CONSTRAINT jobs_check2;  -- (kind = 'reannotate') = (document_id IS NULL)
 ALTER TABLE jobs ADD CHECK ((kind IN ('annotate', 'shadow')) = (document_id IS NOT NULL));
-ALTER TABLE jobs ADD COLUMN source text;       -- fetch, emit, catch-up: which
-ALTER TABLE jobs ADD COLUMN target text;       -- fetch, emit: what; catch-up: empty
+ALTER TABLE jobs ADD COLUMN source text;       -- fetch, contents, emit, catch-up: which
+ALTER TABLE jobs ADD COLUMN target text;       -- fetch, contents, emit: what; catch-up: empty
 ALTER TABLE jobs ADD COLUMN asked integer NOT NULL DEFAULT 1;  -- how often it was asked for; a claim remembers the number
-ALTER TABLE jobs ADD CHECK ((kind IN ('fetch', 'emit', 'catch-up')) = (source IS NOT NULL));
+ALTER TABLE jobs ADD CHECK ((kind IN ('fetch', 'contents', 'emit', 'catch-up')) = (source IS NOT NULL));
 ALTER TABLE jobs ADD CHECK ((source IS NULL) = (target IS NULL));
 CREATE UNIQUE INDEX jobs_of_sources ON jobs (source, kind, target) WHERE source IS NOT NULL;
 CREATE INDEX jobs_open_of_sources ON jobs (source, due_at, job_id) WHERE NOT abandoned AND source IS NOT NULL;

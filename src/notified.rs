@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use bytes::Bytes;
 use time::OffsetDateTime;
 
 use crate::config::{FhirVersion, Payload};
@@ -11,6 +10,7 @@ use crate::domain::document::{LogicalId, ReportKey, ResourceType};
 use crate::domain::subscription::{Heard, SubscriptionKind, Told};
 use crate::fhir::notification::{Change, Event, Notification, Topic, TopicKind, What};
 use crate::fhir::reference;
+use crate::receive;
 use crate::source::Source;
 use crate::store::{Intake, Named, Store, StoreError};
 use crate::telemetry;
@@ -127,13 +127,16 @@ fn is_of(key: &ReportKey, bytes: &[u8]) -> bool {
 /// settings trust whoever knows the secret.
 async fn take_report(intake: &mut Intake, source: &Source, key: &ReportKey, what: What) -> Result<(), StoreError> {
     match (source.settings.payload, what) {
-        (Payload::Trust, What::Written(Some(bytes))) => take_bytes(intake, key, bytes).await,
-        _ => intake.ask_fetch(key).await,
+        (Payload::Trust, What::Written(Some(bytes))) => {
+            let listened_to = source.listens_to(&bytes);
+            match receive::from_source(key.clone(), bytes, listened_to) {
+                Ok(given) => intake.take(given).await.map(drop),
+                Err(_) => intake.ask_fetch(key).await,
+            }
+        }
+        // A deletion has nothing to show for itself, and may be out of date: reading tells.
+        (Payload::Trust | Payload::ReadBack, _) => intake.ask_fetch(key).await,
     }
-}
-
-async fn take_bytes(intake: &mut Intake, key: &ReportKey, _bytes: Bytes) -> Result<(), StoreError> {
-    intake.ask_fetch(key).await
 }
 
 /// Counts a topic's notification.

@@ -84,7 +84,9 @@ impl Pipeline {
             JobKind::Annotate(id) => self.answer(job, *id).await,
             JobKind::Shadow { document, model } => self.shadow(job, *document, model).await,
             JobKind::Reannotate(id) => self.reannotate(job, *id).await,
-            JobKind::Fetch(_) | JobKind::Emit { .. } | JobKind::CatchUp(_) => Err(PipelineError::OfASource),
+            JobKind::Fetch(_) | JobKind::Contents { .. } | JobKind::Emit { .. } | JobKind::CatchUp(_) => {
+                Err(PipelineError::OfASource)
+            }
         }
     }
 

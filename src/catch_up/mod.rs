@@ -125,7 +125,8 @@ async fn take(intake: &mut Intake, source: &Source, found: Found) -> Result<bool
     let key = ReportKey { source: source.name.clone(), resource_type, logical_id: id };
     match resource {
         Some(bytes) => take_bytes(intake, source, key, bytes).await,
-        None => intake.take_deletion(key).await.map(|_| true),
+        // Read back: it may have been written again since.
+        None => intake.ask_fetch_of_known(&key).await.map(|()| true),
     }
 }
 

@@ -1,8 +1,8 @@
 //! The search by `_lastUpdated`, and what takes its place where a source does not know it.
 
+use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, Time};
-use time::format_description::well_known::Rfc3339;
 
 use super::{CatchUpError, CatchUps, take, tell_unreadable};
 use crate::clock::instant;
@@ -104,15 +104,15 @@ impl CatchUps {
         count: &str,
     ) -> Result<(), CatchUpError> {
         let from = state.complete_until.map(|until| until - overlap(source));
-        let mut resumed = match &state.next_page {
+        let mut answer = match &state.next_page {
             Some(next) => Some(source.follow(next).await?).filter(Answer::is_success),
             None => None,
         };
         for _ in 0..PAGES_MAX {
-            let answer = match (resumed.take(), state.next_page.clone()) {
-                (Some(answer), _) => answer,
-                // The source has forgotten the page that we had come to, or there was none: from the start.
-                (None, None) => match self.first_page(source, criteria, state, from, count).await? {
+            let current = match answer.take() {
+                Some(answer) => answer,
+                // There was no page to go on from, or the source has forgotten it.
+                None => match self.first_page(source, criteria, state, from, count).await? {
                     First::Page(answer, mode) => {
                         state.mode = mode;
                         state.running_until = Some(self.asked_at(&answer));
@@ -120,12 +120,8 @@ impl CatchUps {
                     }
                     First::NotOffered => return self.complete(source, state).await,
                 },
-                (None, Some(_)) => {
-                    state.next_page = None;
-                    continue;
-                }
             };
-            let page = page::read(&answer.body).map_err(CatchUpError::Page)?;
+            let page = page::read(&current.body).map_err(CatchUpError::Page)?;
             if state.mode == Mode::LastUpdated && ignores_time(&page, from) {
                 state.mode = Mode::Whole;
             }
@@ -133,9 +129,12 @@ impl CatchUps {
             self.take_page(source, state, page, from).await?;
             telemetry::caught_up(source.name.as_str(), "page");
             let Some(next) = next else { return self.complete(source, state).await };
-            let answer = source.follow(&next).await?;
-            // A page that was forgotten on the way: the walk begins anew with the next search.
-            resumed = Some(answer).filter(Answer::is_success);
+            let following = source.follow(&next).await?;
+            if !following.is_success() {
+                // The walk begins anew with the next search.
+                return Err(source.refused(&following).into());
+            }
+            answer = Some(following);
         }
         tracing::warn!(source = source.name.as_str(), "a search has too many pages; it begins anew");
         state.next_page = None;
@@ -160,8 +159,8 @@ impl CatchUps {
     ) -> Result<First, CatchUpError> {
         let from = from.map(|from| instant(from.replace_nanosecond(0).unwrap_or(from)));
         let Some(criteria) = criteria else {
-            let path = format!("{}&_count={count}{}", state.criteria, from.map(|f| format!("&_since={f}")).unwrap_or_default());
-            let answer = source.read(&path.replacen('&', "?", 1)).await?;
+            let since = from.map(|from| format!("&_since={from}")).unwrap_or_default();
+            let answer = source.read(&format!("{}?_count={count}{since}", state.criteria)).await?;
             return Ok(if answer.is_success() { First::Page(answer, Mode::History) } else { First::NotOffered });
         };
         let changed = from.map(|from| format!("ge{from}")).unwrap_or_default();

@@ -35,6 +35,12 @@ pub struct SourceConfig {
     pub hook_secret_file: Option<PathBuf>,
     /// The header that carries it: as it is, or after `Bearer `.
     pub hook_secret_header: String,
+    /// The canonical URL of the topic that our Subscriptions are of; one that fits, else search criteria, if not set.
+    pub topic: Option<String>,
+    /// How much our Subscriptions ask notifications to carry.
+    pub payload_content: PayloadContent,
+    /// The longest silence that our Subscriptions ask for, in seconds, where the source can promise one.
+    pub heartbeat_seconds: u32,
     /// What a notification's own resource is good for.
     pub payload: Payload,
     /// What is written back.
@@ -74,6 +80,9 @@ impl Default for SourceConfig {
             listen: Vec::new(),
             hook_secret_file: None,
             hook_secret_header: "Authorization".to_owned(),
+            topic: None,
+            payload_content: PayloadContent::IdOnly,
+            heartbeat_seconds: 300,
             payload: Payload::ReadBack,
             write: Write::ObservationAndProvenance,
             catch_up_seconds: 900,
@@ -156,6 +165,18 @@ pub enum Payload {
     ReadBack,
     /// It is taken as the resource: fewer requests, and the secret is all that keeps a forged one out.
     Trust,
+}
+
+/// How much notifications are asked to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayloadContent {
+    /// That something happened: the source is searched.
+    Empty,
+    /// Which report: it is read.
+    IdOnly,
+    /// The report itself.
+    FullResource,
 }
 
 /// What is written back to a source.

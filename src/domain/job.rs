@@ -22,6 +22,13 @@ pub enum JobKind {
     Reannotate(ReannotationId),
     /// Read a report from its source and store it.
     Fetch(ReportKey),
+    /// Read what a document names by reference from its source; then it is annotated.
+    Contents {
+        /// Where.
+        source: SourceName,
+        /// Which document.
+        document: DocumentId,
+    },
     /// Bring an Observation at its report's source in line with ours.
     Emit {
         /// Where.
@@ -41,6 +48,7 @@ impl JobKind {
             Self::Shadow { .. } => "shadow",
             Self::Reannotate(_) => "reannotate",
             Self::Fetch(_) => "fetch",
+            Self::Contents { .. } => "contents",
             Self::Emit { .. } => "emit",
             Self::CatchUp(_) => "catch-up",
         }

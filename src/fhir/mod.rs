@@ -13,3 +13,4 @@ pub mod page;
 pub mod reference;
 pub mod report;
 pub mod splice;
+pub mod subscription;

@@ -1,10 +1,14 @@
 //! Sources: the EHRs and FHIR servers of the settings, as we ask them and write to them. The only outgoing HTTP.
 
 mod breaker;
+mod capability;
 mod client;
+mod contents;
 mod credentials;
+mod criteria;
 mod error;
 mod key;
+mod listen;
 mod message;
 mod origin;
 mod token;
@@ -16,12 +20,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use url::Url;
 
+pub use capability::{Capability, Creation};
 pub use client::ClientError;
+pub use contents::Content;
+pub use criteria::Criteria;
 pub use error::{Fault, SourceError, Trouble};
 pub use key::{KeyError, SigningKey};
 pub use message::{Answer, FHIR_JSON, Outgoing};
 pub use origin::Refused;
 
+use capability::Learned;
 use client::{Client, Parts};
 use credentials::Holder;
 use origin::{Allowed, Origins};
@@ -83,6 +91,7 @@ pub struct Source {
     base: BaseUrl,
     client: Client,
     key: Option<Arc<SigningKey>>,
+    learned: Learned,
 }
 
 impl Source {
@@ -114,6 +123,7 @@ impl Source {
             base: BaseUrl::new(base),
             client: Client::new(settings, parts)?,
             key,
+            learned: Learned::default(),
             settings: settings.clone(),
         })
     }
@@ -138,6 +148,12 @@ impl Source {
     pub async fn follow_as(&self, url: &str, accept: &str) -> Result<Answer, SourceError> {
         let to = self.client.origins().named(url);
         self.ask(to, &Outgoing::get("").accept(accept)).await
+    }
+
+    /// Deletes what is at an address that an answer named, like an export that was read.
+    pub async fn discard(&self, url: &str) -> Result<Answer, SourceError> {
+        let to = self.client.origins().named(url);
+        self.ask(to, &Outgoing::delete("")).await
     }
 
     /// Sends a request. Only what tells of the source itself is an error (no connection, 401, 429, 500 and above); what
@@ -181,6 +197,11 @@ impl Source {
     /// Whether it is left alone because it did not answer.
     pub fn is_left_alone(&self) -> bool {
         self.client.is_open()
+    }
+
+    /// Whether the settings ask for a report like this one.
+    pub fn listens_to(&self, report: &[u8]) -> bool {
+        listen::listens_to(&self.settings.listen, report)
     }
 
     /// Whether answers are written back to it.

@@ -88,6 +88,22 @@ impl Intake {
         exchange::enqueue_fetch(&mut self.tx, key).await
     }
 
+    /// The same, of a report that we have: one that we never had may be gone without us.
+    pub async fn ask_fetch_of_known(&mut self, key: &ReportKey) -> Result<(), StoreError> {
+        let known: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT 1 FROM reports JOIN documents USING (report_id)
+                            WHERE source = $1 AND resource_type = $2 AND logical_id = $3
+                              AND version = newest_version AND NOT deleted)",
+        )
+        .bind(key.source.as_str())
+        .bind(key.resource_type.name())
+        .bind(key.logical_id.as_str())
+        .fetch_one(&mut *self.tx)
+        .await
+        .map_err(while_doing("looking for a report"))?;
+        if known { self.ask_fetch(key).await } else { Ok(()) }
+    }
+
     /// Asks for a search of the source in `seconds`, and not sooner than `pause` seconds after the last one ended.
     pub async fn ask_catch_up(&mut self, source: &SourceName, seconds: f64, pause: f64) -> Result<(), StoreError> {
         ask_catch_up(&mut self.tx, source, seconds, pause).await
