@@ -37,6 +37,12 @@ pub const SOURCE_REQUESTS: &str = "responsum_source_requests_total";
 pub const SOURCE_SECONDS: &str = "responsum_source_request_duration_seconds";
 /// 1 while a source is left alone because it did not answer, else 0; by source.
 pub const SOURCE_BREAKER: &str = "responsum_source_breaker_open";
+/// Reports that were read from their source, by source and outcome: stored, known, older, not-listened-to, deleted, nothing.
+pub const FETCHED_REPORTS: &str = "responsum_fetched_reports_total";
+/// What documents name by reference and was fetched, by source and outcome: fetched, failed.
+pub const FETCHED_CONTENTS: &str = "responsum_fetched_contents_total";
+/// Resources that were written to a source, by source, type and status.
+pub const EMITTED: &str = "responsum_emitted_resources_total";
 
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -75,6 +81,9 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
         describe_counter!(SHADOW_DOCUMENTS, "Documents that a model in shadow was given, by outcome.");
         describe_counter!(REANNOTATED_DOCUMENTS, "Documents that a re-annotation has done, by outcome.");
         describe_counter!(RELOADS, "Reloads of the settings, by outcome.");
+        describe_counter!(FETCHED_REPORTS, "Reports that were read from their source, by outcome.");
+        describe_counter!(FETCHED_CONTENTS, "What documents name by reference and was fetched, by outcome.");
+        describe_counter!(EMITTED, "Resources that were written to a source, by type and status.");
         describe_counter!(SOURCE_REQUESTS, "Requests to sources, by method and outcome.");
         describe_histogram!(SOURCE_SECONDS, "Seconds that requests to sources took, waiting for their turn included.");
         describe_gauge!(SOURCE_BREAKER, "1 while a source is left alone because it did not answer.");
@@ -138,6 +147,21 @@ pub fn source_asked(source: &str, method: &str, outcome: &'static str, seconds: 
     let labels = [("source", source.to_owned()), ("method", method.to_owned()), ("outcome", outcome.to_owned())];
     counter!(SOURCE_REQUESTS, &labels).increment(1);
     histogram!(SOURCE_SECONDS, &labels[..1]).record(seconds);
+}
+
+/// Counts a report that was read from its source.
+pub fn report_fetched(source: &str, outcome: &'static str) {
+    counter!(FETCHED_REPORTS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts something that a document names by reference.
+pub fn content_fetched(source: &str, outcome: &'static str) {
+    counter!(FETCHED_CONTENTS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts a resource that was written to a source.
+pub fn emitted(source: &str, resource_type: &'static str, status: &'static str) {
+    counter!(EMITTED, "source" => source.to_owned(), "type" => resource_type, "status" => status).increment(1);
 }
 
 /// Tells whether a source is left alone.

@@ -51,9 +51,10 @@ fn a_module_names_only_those_that_the_map_allows() {
         ("registry", &["classify", "config", "telemetry"][..]),
         ("source", &["config", "fhir", "telemetry"][..]),
         ("pipeline", &["classify", "extract", "fhir", "registry", "store", "telemetry"][..]),
-        ("worker", &["config", "pipeline", "store", "telemetry"][..]),
+        ("exchange", &["config", "fhir", "receive", "source", "store", "telemetry"][..]),
+        ("worker", &["config", "exchange", "pipeline", "source", "store", "telemetry"][..]),
         // `$annotate` answers with what the pipeline says; its errors are told here.
-        ("web", &["classify", "config", "fhir", "pipeline", "receive", "registry", "store", "telemetry"][..]),
+        ("web", &["classify", "config", "fhir", "pipeline", "receive", "registry", "source", "store", "telemetry"][..]),
         ("command", &["classify", "extract", "fhir"][..]),
         // It reads names and defaults that a model is run with.
         ("config", &["classify"][..]),
