@@ -258,6 +258,7 @@ impl Config {
             );
         }
         models::check(self, faults);
+        sources::check(&self.sources, faults);
     }
 }
 

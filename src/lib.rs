@@ -49,6 +49,7 @@
 //! | [`registry`] | the models of the process: who answers for which source, who looks on; switching while it runs |
 //! | [`source`] | the EHRs that we ask and write to: the only outgoing HTTP, with its limits and its guard |
 //! | [`pipeline`] | the order of the stages; nothing else knows it |
+//! | [`exchange`] | what passes between a source and us, job by job: reports and contents in, answers out |
 //! | [`worker`] | takes jobs, runs the pipeline, settles |
 //! | [`store`] | the only SQL; the private Postgres ([`store::embedded`]) |
 //! | [`web`] | the HTTP API: short handlers that ask one part |
@@ -81,6 +82,7 @@ pub mod command;
 pub mod config;
 pub mod digest;
 pub mod domain;
+pub mod exchange;
 pub mod extract;
 pub mod fhir;
 pub mod notified;

@@ -37,6 +37,12 @@ pub const SOURCE_REQUESTS: &str = "responsum_source_requests_total";
 pub const SOURCE_SECONDS: &str = "responsum_source_request_duration_seconds";
 /// 1 while a source is left alone because it did not answer, else 0; by source.
 pub const SOURCE_BREAKER: &str = "responsum_source_breaker_open";
+/// Reports that were read from their source, by source and outcome: stored, known, older, not-listened-to, deleted, nothing.
+pub const FETCHED_REPORTS: &str = "responsum_fetched_reports_total";
+/// What documents name by reference and was fetched, by source and outcome: fetched, failed.
+pub const FETCHED_CONTENTS: &str = "responsum_fetched_contents_total";
+/// Resources that were written to a source, by source, type and status.
+pub const EMITTED: &str = "responsum_emitted_resources_total";
 
 /// Notifications that were taken in, by source and shape.
 pub const NOTIFICATIONS: &str = "responsum_notifications_total";
@@ -91,6 +97,9 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
         describe_counter!(SHADOW_DOCUMENTS, "Documents that a model in shadow was given, by outcome.");
         describe_counter!(REANNOTATED_DOCUMENTS, "Documents that a re-annotation has done, by outcome.");
         describe_counter!(RELOADS, "Reloads of the settings, by outcome.");
+        describe_counter!(FETCHED_REPORTS, "Reports that were read from their source, by outcome.");
+        describe_counter!(FETCHED_CONTENTS, "What documents name by reference and was fetched, by outcome.");
+        describe_counter!(EMITTED, "Resources that were written to a source, by type and status.");
         describe_counter!(SOURCE_REQUESTS, "Requests to sources, by method and outcome.");
         describe_histogram!(SOURCE_SECONDS, "Seconds that requests to sources took, waiting for their turn included.");
         describe_counter!(NOTIFICATIONS, "Notifications that were taken in, by shape.");
@@ -196,6 +205,21 @@ pub fn caught_up(source: &str, outcome: &'static str) {
 /// Counts a Subscription that was asked for again.
 pub fn subscription_mended(source: &str, outcome: &'static str) {
     counter!(SUBSCRIPTIONS_MENDED, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts a report that was read from its source.
+pub fn report_fetched(source: &str, outcome: &'static str) {
+    counter!(FETCHED_REPORTS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts something that a document names by reference.
+pub fn content_fetched(source: &str, outcome: &'static str) {
+    counter!(FETCHED_CONTENTS, "source" => source.to_owned(), "outcome" => outcome).increment(1);
+}
+
+/// Counts a resource that was written to a source.
+pub fn emitted(source: &str, resource_type: &'static str, status: &'static str) {
+    counter!(EMITTED, "source" => source.to_owned(), "type" => resource_type, "status" => status).increment(1);
 }
 
 /// Tells whether a source is left alone.

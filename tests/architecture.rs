@@ -54,7 +54,8 @@ fn a_module_names_only_those_that_the_map_allows() {
         ("subscriptions", &["config", "fhir", "source", "store", "telemetry"][..]),
         ("source", &["config", "fhir", "telemetry"][..]),
         ("pipeline", &["classify", "extract", "fhir", "registry", "store", "telemetry"][..]),
-        ("worker", &["config", "pipeline", "store", "telemetry"][..]),
+        ("exchange", &["catch_up", "config", "fhir", "receive", "source", "store", "telemetry"][..]),
+        ("worker", &["config", "exchange", "pipeline", "source", "store", "telemetry"][..]),
         // `$annotate` answers with what the pipeline says; its errors are told here.
         (
             "web",

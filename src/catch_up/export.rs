@@ -67,14 +67,7 @@ impl CatchUps {
     }
 
     async fn kick_off(&self, source: &Source, criteria: &[Criteria]) -> Result<Option<Export>, CatchUpError> {
-        let mut types: Vec<&str> = criteria.iter().map(|criteria| criteria.resource_type.name()).collect();
-        types.dedup();
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        query.append_pair("_type", &types.join(","));
-        if let Some(since) = source.settings.since.as_deref().and_then(moment) {
-            query.append_pair("_since", &instant(since));
-        }
-        let query = query.finish();
+        let query = parameters(source, criteria);
         for path in ["$export", "Patient/$export"] {
             let answer = source.send(Outgoing::get(format!("{path}?{query}")).prefer("respond-async")).await?;
             if answer.status == 202 {
@@ -152,6 +145,17 @@ impl CatchUps {
         intake.note_export(&source.name, export).await?;
         Ok(intake.commit().await?)
     }
+}
+
+fn parameters(source: &Source, criteria: &[Criteria]) -> String {
+    let mut types: Vec<&str> = criteria.iter().map(|criteria| criteria.resource_type.name()).collect();
+    types.dedup();
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("_type", &types.join(","));
+    if let Some(since) = source.settings.since.as_deref().and_then(moment) {
+        query.append_pair("_since", &instant(since));
+    }
+    query.finish()
 }
 
 fn read_manifest(source: &Source, answer: &Answer, export: &mut Export) -> Result<(), SourceError> {

@@ -41,6 +41,9 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// The codes of all kinds.
+    pub const CODES: [&str; 7] = ["annotate", "shadow", "reannotate", "fetch", "contents", "emit", "catch-up"];
+
     /// The code used in SQL and metrics.
     pub const fn code(&self) -> &'static str {
         match self {

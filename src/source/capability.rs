@@ -100,7 +100,7 @@ impl Source {
     }
 
     /// Remembers a way of creation that worked where what the source says of itself did not.
-    pub(super) fn learn(&self, resource_type: &str, creation: Creation) {
+    pub fn learn(&self, resource_type: &str, creation: Creation) {
         let mut learned = self.learned.creation.write().unwrap_or_else(PoisonError::into_inner);
         learned.retain(|(known, _)| known != resource_type);
         learned.push((resource_type.to_owned(), creation));
@@ -186,7 +186,9 @@ impl Capability {
                 if *interaction == "update" && *name != "Observation" && creation != Creation::UpdateAsCreate {
                     continue;
                 }
-                findings.push(format!("it does not offer {interaction} on {name}: {name}s cannot be written as they should"));
+                findings.push(format!(
+                    "it does not offer {interaction} on {name}: {name}s cannot be written as they should"
+                ));
             }
             if creation != Creation::UpdateAsCreate {
                 findings.push(format!("it does not offer update-as-create on {name}: {} is used", creation.code()));
@@ -205,9 +207,10 @@ fn read(answer: &Answer, settings: &SourceConfig) -> Option<Capability> {
     if statement.get::<String>("resourceType")? != "CapabilityStatement" {
         return None;
     }
-    let server = statement.objects("rest").into_iter().find(|rest| {
-        rest.get::<String>("mode").is_none_or(|mode| mode == "server")
-    });
+    let server = statement
+        .objects("rest")
+        .into_iter()
+        .find(|rest| rest.get::<String>("mode").is_none_or(|mode| mode == "server"));
     let resources = server.map(|rest| rest.objects("resource")).unwrap_or_default();
     let codes = |resource: &RawObject<'_>, list: &str, member: &str| -> Vec<String> {
         resource.objects(list).iter().filter_map(|one| one.get(member)).collect()
@@ -224,7 +227,8 @@ fn read(answer: &Answer, settings: &SourceConfig) -> Option<Capability> {
     let version = statement.get::<String>("fhirVersion");
     let mut capability = Capability {
         // It goes to the log: only what looks like a version is repeated.
-        fhir_version: version.filter(|v| v.len() <= 20 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))),
+        fhir_version: version
+            .filter(|v| v.len() <= 20 && v.bytes().all(|b| b.is_ascii_alphanumeric() || b".-".contains(&b))),
         findings: Vec::new(),
         types: types.collect(),
     };

@@ -86,6 +86,7 @@ fn refusal(status: u16) -> String {
 /// Whether an address is a Binary's, which is asked for in its own way.
 fn is_binary(reference: &str) -> bool {
     let path = reference.split(['?', '#']).next().unwrap_or_default();
+    let path = path.split_once("/_history/").map_or(path, |(unversioned, _)| unversioned);
     let mut segments = path.rsplit('/');
     let _id = segments.next();
     segments.next() == Some("Binary")
@@ -99,7 +100,8 @@ fn plain_type(content_type: &str) -> Option<String> {
 /// The bytes of an answer; of a Binary in FHIR JSON, those of its data.
 fn content(answer: &Answer, said: Option<&str>) -> Option<Content> {
     let served = answer.content_type.clone();
-    let essence = served.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence =
+        served.as_deref().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let may_be_fhir = essence.is_empty() || essence.ends_with("json");
     if may_be_fhir
         && let Some(resource) = json::text(&answer.body).ok().and_then(|text| RawObject::parse(text).ok())
@@ -162,7 +164,10 @@ mod tests {
         ] {
             let content = content(&answer(content_type, body), said);
             let found = content.as_ref().map(|content| {
-                (content.content_type.as_deref().unwrap_or_default(), std::str::from_utf8(&content.bytes).expect("text"))
+                (
+                    content.content_type.as_deref().unwrap_or_default(),
+                    std::str::from_utf8(&content.bytes).expect("text"),
+                )
             });
             assert_eq!(found, expected, "{content_type} {body}");
         }
@@ -175,7 +180,7 @@ mod tests {
             ("https://ehr/fhir/Binary/1?x=/y", true),
             ("https://files/1.html", false),
             ("Binary", false),
-            ("Binary/1/_history/2", false),
+            ("Binary/1/_history/2", true),
         ] {
             assert_eq!(is_binary(reference), expected, "{reference}");
         }

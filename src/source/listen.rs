@@ -68,7 +68,10 @@ mod tests {
                     "category":[{"coding":[{"system":"http://other","code":"LP29684-5"}]}]}"#,
                 false,
             ),
-            (r#"{"resourceType":"DiagnosticReport","status":"partial","category":[{"coding":[{"code":"RAD"}]}]}"#, false),
+            (
+                r#"{"resourceType":"DiagnosticReport","status":"partial","category":[{"coding":[{"code":"RAD"}]}]}"#,
+                false,
+            ),
             (r#"{"resourceType":"DiagnosticReport","status":"final"}"#, false),
             (r#"{"resourceType":"DocumentReference","status":"current","type":{"coding":[{"code":"11506-3"}]}}"#, true),
             (r#"{"resourceType":"DocumentReference","status":"current"}"#, false),

@@ -12,12 +12,16 @@ mod listen;
 mod message;
 mod origin;
 mod token;
+mod write;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
 use url::Url;
 
 pub use capability::{Capability, Creation};
@@ -28,6 +32,7 @@ pub use error::{Fault, SourceError, Trouble};
 pub use key::{KeyError, SigningKey};
 pub use message::{Answer, FHIR_JSON, Outgoing};
 pub use origin::Refused;
+pub use write::{Created, Ours, Standing, Updated, says_the_same};
 
 use capability::Learned;
 use client::{Client, Parts};
@@ -39,6 +44,12 @@ use crate::clock::Clock;
 use crate::config::{Config, Credentials, SourceConfig, Write};
 use crate::domain::document::{ResourceType, SourceName};
 use crate::fhir::reference::BaseUrl;
+
+/// How often it is looked what a source can do: it may be updated.
+const LOOK_AGAIN: Duration = Duration::from_hours(1);
+
+/// How often, while it could not be found out.
+const LOOK_AGAIN_AWAY: Duration = Duration::from_secs(15);
 
 /// All sources that have a base URL, by name.
 #[derive(Clone, Default)]
@@ -57,6 +68,40 @@ impl Sources {
             sources.insert(name, Arc::new(built));
         }
         Ok(Self { sources: Arc::new(sources) })
+    }
+
+    /// What is wrong with the files that the settings name: all of it.
+    pub fn check(config: &Config) -> Vec<String> {
+        let mut faults = Vec::new();
+        for (name, settings) in &config.sources {
+            let mut fault = |key: &str, why: String| faults.push(format!("sources.{name}.{key}: {why}"));
+            if let Credentials::Smart { private_key_file, key_id, .. } = &settings.credentials
+                && let Err(error) = SigningKey::load(private_key_file, key_id.as_deref())
+            {
+                fault("credentials.private_key_file", error.to_string());
+            }
+            if let Some(Err(ClientError(why))) = settings.ca_file.as_deref().map(client::certificates) {
+                fault("ca_file", why);
+            }
+            if let Some(Err(ClientError(why))) = settings.client_certificate_file.as_deref().map(client::identity) {
+                fault("client_certificate_file", why);
+            }
+        }
+        faults
+    }
+
+    /// Looks what each source can do, and again from time to time. One that is away is asked again; the service does not
+    /// wait for it.
+    pub async fn discover(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let mut tasks = JoinSet::new();
+        for source in self.iter().cloned() {
+            tasks.spawn(look_at(source, stop.clone()));
+        }
+        stop.cancelled().await;
+        while let Some(ended) = tasks.join_next().await {
+            ended?;
+        }
+        Ok(())
     }
 
     /// The source of this name; none for `local`, which is nowhere else.
@@ -92,6 +137,8 @@ pub struct Source {
     client: Client,
     key: Option<Arc<SigningKey>>,
     learned: Learned,
+    /// Held by whoever creates what all jobs of this source share.
+    pub creating: tokio::sync::Mutex<()>,
 }
 
 impl Source {
@@ -124,6 +171,7 @@ impl Source {
             client: Client::new(settings, parts)?,
             key,
             learned: Learned::default(),
+            creating: tokio::sync::Mutex::new(()),
             settings: settings.clone(),
         })
     }
@@ -207,6 +255,33 @@ impl Source {
     /// Whether answers are written back to it.
     pub fn writes(&self) -> bool {
         self.settings.write != Write::Nothing
+    }
+}
+
+/// Tells in the log what a source cannot do, whenever that has changed.
+async fn look_at(source: Arc<Source>, stop: CancellationToken) {
+    let mut told: Option<Capability> = None;
+    loop {
+        let pause = match source.discover().await {
+            Ok(capability) if told.as_ref() == Some(&capability) => LOOK_AGAIN,
+            Ok(capability) => {
+                let version = capability.fhir_version.as_deref().unwrap_or("unknown");
+                info!(source = source.name.as_str(), fhir = version, "a source answers");
+                for finding in &capability.findings {
+                    warn!(source = source.name.as_str(), finding, "a source lacks something");
+                }
+                told = Some(capability);
+                LOOK_AGAIN
+            }
+            Err(error) => {
+                warn!(error = %error, "what a source can do is not known yet");
+                source.pause().unwrap_or(LOOK_AGAIN_AWAY).max(LOOK_AGAIN_AWAY)
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
     }
 }
 

@@ -4,11 +4,11 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use time::OffsetDateTime;
 
 use super::jobs::one_row;
-use super::observations::{answer, select_answer};
+use super::observations::{answer, select_answer, standing};
 use super::{Store, StoreError, while_doing};
 use crate::domain::document::SourceName;
 use crate::domain::job::LeasedJob;
-use crate::domain::observation::Answer;
+use crate::domain::observation::{Answer, Standing};
 
 /// An Observation and what its source has of it.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct Remote {
     pub begun_version: i32,
     /// Our version that stands there.
     pub written_version: i32,
+    /// What that version stands for.
+    pub written_standing: Option<Standing>,
     /// Our last version whose Provenance stands there.
     pub provenance_version: i32,
 }
@@ -67,7 +69,9 @@ impl Store {
     pub async fn emission(&self, observation_id: &str) -> Result<Option<Emission>, StoreError> {
         let row = sqlx::query(select_answer!(
             "e.remote_id, e.remote_etag, e.remote_version, e.begun_version, e.written_version, e.provenance_version,
-             d.source_version, m.model_version_id, ",
+             d.source_version, m.model_version_id,
+             (SELECT w.status FROM observation_versions w WHERE w.observation_id = o.observation_id
+              AND w.version = e.written_version) AS written_status, ",
             "LEFT JOIN emissions e ON e.observation_id = o.observation_id
              WHERE o.observation_id = $1 AND v.version = o.version"
         ))
@@ -87,18 +91,14 @@ impl Store {
                 version: row.get("remote_version"),
                 begun_version: number("begun_version"),
                 written_version: number("written_version"),
+                written_standing: row.get::<Option<&str>, _>("written_status").and_then(standing),
                 provenance_version: number("provenance_version"),
             },
         }))
     }
 
     /// Remembers that the version is about to be written, before anything is sent.
-    pub async fn begin_writing(
-        &self,
-        job: &LeasedJob,
-        source: &SourceName,
-        answer: &Answer,
-    ) -> Result<(), StoreError> {
+    pub async fn begin_writing(&self, job: &LeasedJob, source: &SourceName, answer: &Answer) -> Result<(), StoreError> {
         let doing = while_doing("beginning to write an Observation back");
         let mut tx = self.pool.begin().await.map_err(&doing)?;
         held(&mut tx, job).await?;
@@ -211,7 +211,8 @@ impl Store {
     pub async fn emission_counts(&self, source: &SourceName) -> Result<EmissionCounts, StoreError> {
         let row = sqlx::query(
             "SELECT count(*) FILTER (WHERE e.written_version = o.version) AS written,
-                    count(*) FILTER (WHERE e.written_version < o.version AND e.failure IS NULL) AS pending,
+                    count(*) FILTER (WHERE e.written_version < o.version AND e.failure IS NULL
+                                     AND NOT (o.status = 'entered-in-error' AND e.remote_id IS NULL)) AS pending,
                     count(*) FILTER (WHERE e.failure IS NOT NULL) AS failed
              FROM emissions e JOIN observations o USING (observation_id) WHERE e.source = $1",
         )
@@ -220,6 +221,18 @@ impl Store {
         .await
         .map_err(while_doing("counting a source's Observations"))?;
         Ok(EmissionCounts { written: row.get("written"), pending: row.get("pending"), failed: row.get("failed") })
+    }
+
+    /// When the newest version of a report of a source was taken in.
+    pub async fn newest_of(&self, source: &SourceName) -> Result<Option<OffsetDateTime>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT received_at FROM documents JOIN reports USING (report_id) WHERE source = $1
+             ORDER BY received_at DESC LIMIT 1",
+        )
+        .bind(source.as_str())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(while_doing("looking for a source's newest report"))
     }
 
     /// Waits until nobody else, of any process, creates what `name` stands for. It holds a connection, and no transaction.

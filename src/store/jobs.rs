@@ -140,10 +140,7 @@ impl Store {
             abandoned: row.get("abandoned"),
         };
         let of = |kind: &str| rows.iter().find(|row| row.get::<&str, _>("kind") == kind).map(depth).unwrap_or_default();
-        Ok(["annotate", "shadow", "reannotate", "fetch", "contents", "emit", "catch-up"]
-            .into_iter()
-            .map(|kind| (kind, of(kind)))
-            .collect())
+        Ok(JobKind::CODES.into_iter().map(|kind| (kind, of(kind))).collect())
     }
 }
 

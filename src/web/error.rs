@@ -107,6 +107,9 @@ pub enum ApiError {
     /// A search parameter's value is not one.
     #[error("the value of {0} is not understood")]
     SearchValue(&'static str),
+    /// No source of this name.
+    #[error("there is no such source; GET /sources lists those that are configured")]
+    SourceUnknown,
     /// No model of this name, or with this id.
     #[error("there is no such model; GET /models lists those that are loaded")]
     ModelUnknown,
@@ -187,7 +190,9 @@ impl ApiError {
             Self::HookStorm => (StatusCode::TOO_MANY_REQUESTS, IssueCode::Throttled),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported),
             Self::ResourceType => (StatusCode::NOT_FOUND, IssueCode::NotSupported),
-            Self::NotFound | Self::NoHook | Self::ModelUnknown | Self::NoCard => (StatusCode::NOT_FOUND, IssueCode::NotFound),
+            Self::NotFound | Self::NoHook | Self::SourceUnknown | Self::ModelUnknown | Self::NoCard => {
+                (StatusCode::NOT_FOUND, IssueCode::NotFound)
+            }
             Self::ModelAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
             Self::Reannotating => (StatusCode::CONFLICT, IssueCode::Conflict),
             Self::Switch(SwitchError::Settings(_) | SwitchError::Load(_)) => {
