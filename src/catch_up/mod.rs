@@ -104,7 +104,10 @@ impl CatchUps {
         if source.settings.bulk {
             self.export(source, &criteria).await?;
         }
-        self.search(source, &criteria).await?;
+        let missing = before.iter().any(|subscription| subscription.gap_since.is_some());
+        if !self.search(source, &criteria, missing).await? {
+            return Ok(());
+        }
         for subscription in before.iter().filter(|subscription| subscription.gap_since.is_some()) {
             let mut intake = self.store.intake(self.clock.now()).await?;
             intake.caught_up(&source.name, &subscription.id, subscription.announced).await?;
@@ -164,7 +167,9 @@ fn next_in(source: &Source, subscriptions: &[Subscription], now: OffsetDateTime)
         (true, seconds) => seconds as f64,
     };
     let gaps = subscriptions.iter().filter_map(|subscription| subscription.gap_since);
+    // One that is still open after a search was not searched for yet.
     let gaps = gaps.map(|since| GAP_GRACE_SECONDS - (now - since).as_seconds_f64());
+    let gaps = gaps.map(|seconds| if seconds > 0.0 { seconds } else { OPEN_GAP_SECONDS });
     let silences = subscriptions.iter().filter_map(|subscription| {
         let silent_at = subscriptions::silent_at(subscription)?;
         // One that is silent already was just looked after.
@@ -172,6 +177,9 @@ fn next_in(source: &Source, subscriptions: &[Subscription], now: OffsetDateTime)
     });
     gaps.chain(silences).fold(regular, f64::min).max(SEARCH_PAUSE_SECONDS)
 }
+
+/// Wait before what is still missing is looked for again.
+const OPEN_GAP_SECONDS: f64 = 10.0;
 
 /// The next search where none is asked for regularly: notifications ask for it. A day, so that the row stays true.
 const NEVER_SECONDS: f64 = 86_400.0;

@@ -17,6 +17,9 @@ const PAGE_COUNTS: [&str; 3] = ["50", "5", "1"];
 /// The shortest time between two searches through everything, in seconds: they cost the source much.
 const WHOLE_PAUSE_SECONDS: f64 = 300.0;
 
+/// The same while something is known to be missing.
+const WHOLE_PAUSE_SECONDS_MIN: f64 = 30.0;
+
 /// Pages of one search, at most. A server whose pages lead in a circle is not followed for ever.
 const PAGES_MAX: usize = 100_000;
 
@@ -29,19 +32,25 @@ enum First {
 }
 
 impl CatchUps {
-    /// All searches of a source, to their ends.
-    pub(super) async fn search(&self, source: &Source, criteria: &[Criteria]) -> Result<(), CatchUpError> {
+    /// All searches of a source, to their ends. False if one of them has to wait: it was done not long ago, and costs the
+    /// source much. `missing` is whether something is known to be missing.
+    pub(super) async fn search(
+        &self,
+        source: &Source,
+        criteria: &[Criteria],
+        missing: bool,
+    ) -> Result<bool, CatchUpError> {
         let mut texts: Vec<String> = criteria.iter().map(Criteria::text).collect();
-        let histories: Vec<String> = histories(source, criteria);
-        texts.extend(histories.iter().cloned());
+        texts.extend(histories(source, criteria).map(|(history, _)| history));
         self.store.keep_catch_ups(&source.name, &texts).await?;
+        let mut all = true;
         for criteria in criteria {
-            self.search_one(source, &criteria.text(), Some(criteria)).await?;
+            all &= self.search_one(source, &criteria.text(), Some(criteria), missing).await?;
         }
-        for history in &histories {
-            self.search_one(source, history, None).await?;
+        for (history, _) in histories(source, criteria).filter(|(_, offered)| *offered) {
+            self.search_one(source, &history, None, missing).await?;
         }
-        Ok(())
+        Ok(all)
     }
 
     async fn search_one(
@@ -49,7 +58,8 @@ impl CatchUps {
         source: &Source,
         text: &str,
         criteria: Option<&Criteria>,
-    ) -> Result<(), CatchUpError> {
+        missing: bool,
+    ) -> Result<bool, CatchUpError> {
         let known = self.store.catch_ups(&source.name).await?.into_iter().find(|known| known.criteria == text);
         let mut state = match known {
             Some(known) => known,
@@ -57,18 +67,19 @@ impl CatchUps {
         };
         let now = self.clock.now();
         let done = state.completed_at.map(|at| (now - at).as_seconds_f64());
-        if state.mode == Mode::Whole && state.next_page.is_none() && done.is_some_and(|done| done < WHOLE_PAUSE_SECONDS) {
-            return Ok(());
+        let pause = if missing { WHOLE_PAUSE_SECONDS_MIN } else { WHOLE_PAUSE_SECONDS };
+        if state.mode == Mode::Whole && state.next_page.is_none() && done.is_some_and(|done| done < pause) {
+            return Ok(false);
         }
         for (index, count) in PAGE_COUNTS.iter().enumerate() {
             match self.walk(source, criteria, &mut state, count).await {
                 Err(CatchUpError::Source(SourceError { fault: Fault::TooLarge(_), .. })) if index + 1 < PAGE_COUNTS.len() => {
                     state.next_page = None;
                 }
-                result => return result,
+                result => return result.map(|()| true),
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The first search of its kind. Where it begins is written down before anything is asked: a source that is away now
@@ -231,12 +242,16 @@ fn overlap(source: &Source) -> Duration {
     Duration::seconds(i64::try_from(source.settings.overlap_seconds).unwrap_or(i64::from(u16::MAX)))
 }
 
-/// The histories of types that the source offers: a search does not see deletions.
-fn histories(source: &Source, criteria: &[Criteria]) -> Vec<String> {
+/// The histories of types, which tell of deletions as no search does, and whether the source is known to offer them. Where
+/// that is not known yet, how far they were read is not forgotten.
+fn histories(source: &Source, criteria: &[Criteria]) -> impl Iterator<Item = (String, bool)> {
     let mut types: Vec<_> = criteria.iter().map(|criteria| criteria.resource_type).collect();
+    types.sort_unstable();
     types.dedup();
-    let offered = types.into_iter().filter(|kind| source.offers(kind.name(), "history-type") == Some(true));
-    offered.map(|kind| format!("{kind}/_history")).collect()
+    types.into_iter().filter_map(|kind| match source.offers(kind.name(), "history-type") {
+        Some(false) => None,
+        offered => Some((format!("{kind}/_history"), offered.is_some())),
+    })
 }
 
 /// Whether a source that was asked for what changed since a moment gave everything.

@@ -78,13 +78,12 @@ impl Draft {
 
     fn backport(&self) -> Value {
         let extension = |name: &str, kind: &str, value: Value| json!({"url": format!("{BACKPORT}{name}"), kind: value});
-        json!({
+        let mut resource = json!({
             "resourceType": "Subscription",
             "meta": {"profile": [format!("{BACKPORT}backport-subscription")]},
             "status": "requested",
             "reason": REASON,
             "criteria": self.topic,
-            "_criteria": {"extension": [extension("backport-filter-criteria", "valueString", self.criteria.clone().into())]},
             "channel": {
                 "extension": [
                     extension("backport-heartbeat-period", "valueUnsignedInt", self.heartbeat_seconds.into()),
@@ -97,7 +96,13 @@ impl Draft {
                     extension("backport-payload-content", "valueCode", self.content.code().into())]},
                 "header": [self.header_text()],
             },
-        })
+        });
+        // A filter that filters nothing is understood by some as one that nothing passes.
+        if !self.criteria.ends_with('?') {
+            let filter = extension("backport-filter-criteria", "valueString", self.criteria.clone().into());
+            resource["_criteria"] = json!({"extension": [filter]});
+        }
+        resource
     }
 
     fn r5(&self) -> Value {

@@ -66,11 +66,14 @@ impl Making<'_> {
         let there = self.there().await?;
         let mut made = Vec::new();
         for criteria in Criteria::of(&self.source.settings) {
-            let text = criteria.text();
-            let found = there.iter().find(|seen| seen.criteria.as_deref().is_some_and(|seen| same(seen, &text)));
+            let topic = match &self.source.settings.topic {
+                Some(topic) => Some(topic.clone()),
+                None => self.topic(&criteria).await?,
+            };
+            let found = there.iter().find(|seen| is_for(seen, &criteria, topic.as_deref()));
             let one = match found {
-                Some(seen) => self.keep(seen, text, "found", Vec::new()).await?,
-                None => self.make(&criteria).await?,
+                Some(seen) => self.keep(seen, criteria.text(), "found", Vec::new()).await?,
+                None => self.make(&criteria, topic).await?,
             };
             made.push(one);
         }
@@ -133,10 +136,10 @@ impl Making<'_> {
     }
 
     /// Tries what fits best, then what asks for less.
-    async fn make(&self, criteria: &Criteria) -> Result<Made, SubscriptionError> {
+    async fn make(&self, criteria: &Criteria, topic: Option<String>) -> Result<Made, SubscriptionError> {
         let mut notes = Vec::new();
         let mut refused = None;
-        for draft in self.drafts(criteria, &mut notes).await? {
+        for draft in self.drafts(criteria, topic, &mut notes)? {
             let resource = draft.resource().to_string();
             let answer = self.source.send(Outgoing::post("Subscription", resource).prefer("return=representation")).await?;
             if answer.is_success() {
@@ -167,16 +170,17 @@ impl Making<'_> {
         Ok(subscription::read(&answer.body).ok_or_else(|| self.source.unexpected("no Subscription"))?)
     }
 
-    async fn drafts(&self, criteria: &Criteria, notes: &mut Vec<String>) -> Result<Vec<Draft>, SubscriptionError> {
+    fn drafts(
+        &self,
+        criteria: &Criteria,
+        topic: Option<String>,
+        notes: &mut Vec<String>,
+    ) -> Result<Vec<Draft>, SubscriptionError> {
         let settings = &self.source.settings;
         let content = match settings.payload_content {
             PayloadContent::Empty => Content::Empty,
             PayloadContent::IdOnly => Content::IdOnly,
             PayloadContent::FullResource => Content::FullResource,
-        };
-        let topic = match &settings.topic {
-            Some(topic) => Some(topic.clone()),
-            None => self.topic(criteria).await?,
         };
         let draft = |kind, topic: Option<String>, content| Draft {
             kind,
@@ -250,6 +254,14 @@ impl Making<'_> {
         };
         self.store.keep_subscription(&self.source.name, &known, now).await?;
         Ok(Made { id: seen.id.clone(), kind: seen.kind, criteria, state: seen.state, done, notes })
+    }
+}
+
+/// Whether a Subscription is for these criteria: it has them, or its topic alone says as much.
+fn is_for(seen: &Seen, criteria: &Criteria, topic: Option<&str>) -> bool {
+    match &seen.criteria {
+        Some(text) => same(text, &criteria.text()),
+        None => criteria.parameters.is_empty() && topic.is_some() && seen.topic.as_deref() == topic,
     }
 }
 

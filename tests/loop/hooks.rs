@@ -38,9 +38,13 @@ fn only_who_knows_the_secret_may_notify() {
 fn a_storm_without_the_secret_is_told_to_wait() {
     let ehr = Ehr::start();
     let listening = Listening::to(&ehr, "");
+    let started = Instant::now();
     let statuses: Vec<u16> =
-        (0..60).map(|_| listening.service.send("POST", "/hooks/ehr", &[], None).status).collect();
-    assert!(statuses.contains(&401) && statuses.contains(&429), "{statuses:?}");
+        (0..100).map(|_| listening.service.send("POST", "/hooks/ehr", &[], None).status).collect();
+    // Ten at once, and ten in each second: on a machine that is too slow for a storm, there is none.
+    let told_why = statuses.iter().filter(|status| **status == 401).count() as f64;
+    assert!(told_why <= 11.0 + 10.0 * started.elapsed().as_secs_f64(), "{statuses:?}");
+    assert!(statuses.iter().all(|status| [401, 429].contains(status)), "{statuses:?}");
     listening.ping();
 }
 
@@ -197,19 +201,19 @@ fn forged_notifications_lead_nowhere_and_do_not_flood() {
     let (ehr, elsewhere) = (Ehr::start(), Ehr::start());
     let listening = Listening::to(&ehr, R5);
     listening.until_quiet();
-    let before = ehr.state().requests.len();
+    let started = Instant::now();
     elsewhere.write("a", &report(RESPONDED));
     let away = [(1, format!("{}/DiagnosticReport/a", elsewhere.base)), (2, "http://169.254.169.254/DiagnosticReport/b".to_owned())];
     for _ in 0..100 {
         listening.notify(&notification("event-notification", "s1", 2, &away)).expect(200);
         listening.ping();
-        listening.hook("PUT", "/hooks/ehr/DiagnosticReport/nothing", None).expect(200);
     }
     listening.until_quiet();
     assert_eq!(elsewhere.state().requests.len(), 0);
     assert!(listening.reports().is_empty());
-    let asked = ehr.state().requests.len() - before;
-    assert!(asked < 150, "300 notifications led to {asked} requests");
+    // Two types, once in two seconds.
+    let asked = ehr.asked("_lastUpdated") as f64;
+    assert!(asked <= 2.0 * (started.elapsed().as_secs_f64() / 2.0 + 3.0), "200 notifications led to {asked} searches");
     let metrics = listening.service.get("/metrics").body;
     assert!(metrics.contains(r#"responsum_notifications_passed_over_total{source="ehr",reason="elsewhere"} 200"#), "{metrics}");
 }

@@ -90,7 +90,8 @@ impl Listening {
         self.until("nothing more to do", || {
             self.service.database.count(
                 "SELECT (SELECT count(*) FROM jobs WHERE NOT abandoned AND (kind <> 'catch-up' OR due_at < now() + interval '30 s'))
-                      + (SELECT count(*) FROM catch_ups WHERE completed_at IS NULL)",
+                      + (SELECT count(*) FROM catch_ups WHERE completed_at IS NULL)
+                      + (SELECT (count(*) = 0)::int FROM catch_ups)",
             ) == 0
         });
     }
