@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
-use responsum::command::{annotate, eval, extract, model, texts};
+use responsum::command::{annotate, eval, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::extract::{self as reading, Isolation};
 use responsum::telemetry;
@@ -40,6 +40,7 @@ enum Command {
     Annotate(annotate::AnnotateArgs),
     Eval(eval::EvalArgs),
     Model(model::ModelCommandArgs),
+    Subscriptions(subscriptions::SubscriptionsArgs),
     /// Check the settings and say all that is wrong with them
     CheckConfig(ConfigArgs),
     /// Bring the database's schema to this version
@@ -158,6 +159,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Annotate(args) => annotate_files(&args),
         Command::Eval(args) => evaluate(&args).map(|()| true),
         Command::Model(args) => look_into_model(args.command).map(|()| true),
+        Command::Subscriptions(args) => subscribe(&args.command),
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
         Command::ReadAttachment(args) => {
@@ -195,6 +197,19 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
         database.close().await?;
         writeln!(io::stderr(), "the schema is that of version {}", env!("CARGO_PKG_VERSION"))?;
         Ok(())
+    })
+}
+
+fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bool> {
+    use subscriptions::SubscriptionsCommand::{Create, List, Repair};
+    let (Create(at) | List(at) | Repair(at)) = command;
+    let config = Config::load(at.config.as_deref())?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let done = subscriptions::run(command, &config, &database.store, io::stdout().lock()).await;
+        database.close().await?;
+        done
     })
 }
 

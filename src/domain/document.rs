@@ -331,6 +331,8 @@ pub enum AttachmentContent {
     Bytes(Bytes),
     /// Only a URL.
     Url(String),
+    /// Only a URL, and what is there could not be had: why, in words, without the URL.
+    NotFetched(String),
     /// There is something, and it cannot be decoded: what is wrong, in words, without its content.
     Malformed(String),
     /// Neither data nor URL.
@@ -342,6 +344,7 @@ impl fmt::Debug for AttachmentContent {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Url(_) => f.write_str("url"),
+            Self::NotFetched(why) => write!(f, "not fetched: {why}"),
             Self::Malformed(why) => write!(f, "malformed: {why}"),
             Self::Empty => f.write_str("empty"),
         }

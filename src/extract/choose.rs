@@ -95,6 +95,7 @@ fn content(attachment: &Attachment) -> Result<&[u8], Refusal> {
             UnreadReason::NotFetched,
             "Only a URL is given, and it is not on a source that may be fetched from.",
         )),
+        AttachmentContent::NotFetched(why) => Err(Refusal::new(UnreadReason::NotFetched, why.clone())),
         AttachmentContent::Malformed(what) => Err(Refusal::new(UnreadReason::Malformed, what.clone())),
         AttachmentContent::Empty => Err(Refusal::new(UnreadReason::Empty, "It has neither data nor a URL.")),
     }

@@ -8,6 +8,9 @@
 pub mod author;
 pub mod bundle;
 pub mod json;
+pub mod notification;
+pub mod page;
 pub mod reference;
 pub mod report;
 pub mod splice;
+pub mod subscription;
