@@ -1,0 +1,14 @@
+//! The loop with the EHR: the real executable between a real FHIR server, or one with the habits and faults of others, and
+//! its own database.
+
+mod away;
+mod ehr;
+mod faults;
+mod fhir_server;
+#[expect(dead_code, reason = "made for the tests of the API; the loop needs a part of it")]
+#[path = "../api/harness.rs"]
+mod harness;
+mod once;
+mod setting;
+mod smart;
+mod whole;
