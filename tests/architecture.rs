@@ -59,7 +59,18 @@ fn a_module_names_only_those_that_the_map_allows() {
         // `$annotate` answers with what the pipeline says; its errors are told here.
         (
             "web",
-            &["classify", "config", "fhir", "notified", "pipeline", "receive", "registry", "source", "store", "telemetry"][..],
+            &[
+                "classify",
+                "config",
+                "fhir",
+                "notified",
+                "pipeline",
+                "receive",
+                "registry",
+                "source",
+                "store",
+                "telemetry",
+            ][..],
         ),
         ("command", &["classify", "config", "extract", "fhir", "source", "store", "subscriptions"][..]),
         // It reads names and defaults that a model is run with.

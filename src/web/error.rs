@@ -302,7 +302,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponseBuilder::new(self.status_code());
         match self.status_code() {
             StatusCode::UNAUTHORIZED => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS))
+            }
             _ => &mut response,
         };
         response.content_type(FHIR_JSON).body(operation_outcome(&self.issues()))

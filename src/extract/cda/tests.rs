@@ -12,7 +12,8 @@ use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::Place;
 
 fn read_as(content_type: Option<&str>, bytes: &[u8]) -> Result<Reading, Refusal> {
-    rendition::recognise(content_type, bytes).and_then(|recognised| rendition::read(&recognised, bytes, &Isolation::none()))
+    rendition::recognise(content_type, bytes)
+        .and_then(|recognised| rendition::read(&recognised, bytes, &Isolation::none()))
 }
 
 fn read(xml: &str) -> Result<Reading, Refusal> {
