@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
-use responsum::command::{annotate, eval, extract, model, texts};
+use responsum::command::{annotate, eval, export, extract, model, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::telemetry;
 
@@ -43,6 +43,8 @@ enum Command {
     CheckConfig(ConfigArgs),
     /// Bring the database's schema to this version
     Migrate(DatabaseArgs),
+    /// Write what people have decided on answers, as labelled texts for `eval` and for training
+    ExportDecisions(ExportArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
 }
@@ -102,6 +104,22 @@ struct ExtractArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+The rows hold the whole texts of reports: they are as confidential as the reports themselves. Each is
+{\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"category\"?, \"ambiguous\"?, \"evidence\", \"said\", \"comment\"?, \"decidedAt\"}.
+
+Examples:
+  responsum export-decisions > decisions.jsonl
+  responsum eval decisions.jsonl")]
+struct ExportArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Also decisions that a later one on the same version of the report has changed
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
 struct HealthArgs {
     /// Address of the service
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -146,6 +164,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Model(args) => look_into_model(args.command).map(|()| true),
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
+        Command::ExportDecisions(args) => export_decisions(&args).map(|()| true),
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -176,6 +195,18 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
         let database = app::Database::open(&config.database).await?;
         database.close().await?;
         writeln!(io::stderr(), "the schema is that of version {}", env!("CARGO_PKG_VERSION"))?;
+        Ok(())
+    })
+}
+
+fn export_decisions(args: &ExportArgs) -> anyhow::Result<()> {
+    let config = source(&args.database).load()?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let written = export::run(&database.store, args.all, &mut io::stdout().lock()).await;
+        database.close().await?;
+        writeln!(io::stderr(), "{} decisions", written?)?;
         Ok(())
     })
 }

@@ -53,7 +53,8 @@ fn a_module_names_only_those_that_the_map_allows() {
         ("worker", &["config", "pipeline", "store", "telemetry"][..]),
         // `$annotate` answers with what the pipeline says; its errors are told here.
         ("web", &["classify", "config", "fhir", "pipeline", "receive", "registry", "store", "telemetry"][..]),
-        ("command", &["classify", "extract", "fhir"][..]),
+        // It exports what people have decided.
+        ("command", &["classify", "extract", "fhir", "store"][..]),
         // It reads names and defaults that a model is run with.
         ("config", &["classify"][..]),
         ("telemetry", &[][..]),

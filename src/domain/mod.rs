@@ -5,6 +5,8 @@
 
 pub mod agreement;
 pub mod annotation;
+pub mod date;
+pub mod decision;
 pub mod document;
 pub mod job;
 pub mod label;

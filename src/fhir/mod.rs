@@ -8,6 +8,8 @@
 pub mod author;
 pub mod bundle;
 pub mod json;
+mod kind;
+pub mod parameters;
 pub mod reference;
 pub mod report;
 pub mod splice;

@@ -10,6 +10,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 
 use super::json::{self, JsonError, RawObject};
+use super::kind::report_kind;
 use crate::domain::document::{
     About, Attachment, AttachmentContent, AttachmentRole, Disposition, Effective, Identifier, LogicalId, Reference,
     ResourceType, SourceDocument, WithdrawReason,
@@ -77,7 +78,12 @@ pub fn read(body: &[u8]) -> Result<SourceDocument, ReadError> {
         resource_type,
         logical_id,
         disposition: disposition(&resource, resource_type, &attachments),
-        about: About { subject: reference(&resource, "subject"), encounter, effective },
+        about: About {
+            subject: reference(&resource, "subject"),
+            encounter,
+            effective,
+            kind: report_kind(&resource, resource_type),
+        },
         identifiers,
         replaces: replaces(&resource),
         attachments,

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod annotations;
+mod decisions;
 pub mod embedded;
 mod exchange;
 mod intake;
@@ -12,7 +13,9 @@ mod models;
 mod observations;
 mod reannotations;
 mod reports;
+mod reviews;
 mod rows;
+mod search;
 mod shadow;
 
 use std::time::Duration;
@@ -23,11 +26,13 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
+pub use decisions::{Comment, Decided, Deciding, ExportedDecision, NotDecided};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
 pub use jobs::{LEASE_SECONDS, QueueDepth};
-pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
 pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
+pub use reviews::{OpenReview, ReviewCursor};
+pub use search::{CodeFilter, DateBound, ObservationFilter, ObservationPage, Order, PageCursor, TimeBound};
 
 use crate::domain::job::OnFailure;
 

@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod bundles;
+mod decisions;
 mod error;
 mod health;
 mod metadata;
@@ -11,6 +12,7 @@ mod observations;
 mod reannotations;
 mod reports;
 mod response;
+mod reviews;
 mod search;
 
 use std::net::TcpListener;
@@ -93,6 +95,9 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/fhir/metadata").route(read().to(metadata::read)))
         .service(at("/fhir/Observation").route(read().to(observations::search)))
         .service(at("/fhir/Observation/_search").route(web::post().to(observations::search_by_form)))
+        .service(at("/fhir/Observation/{id}/$confirm").route(web::post().to(decisions::confirm)))
+        .service(at("/fhir/Observation/{id}/$refute").route(web::post().to(decisions::refute)))
+        .service(at("/reviews").route(read().to(reviews::list)))
         .service(at("/fhir/Observation/{id}").route(read().to(observations::read)))
         .service(at("/fhir/Observation/{id}/_history").route(read().to(observations::history)))
         .service(at("/fhir/Observation/{id}/_history/{version}").route(read().to(observations::read_version)))

@@ -15,7 +15,7 @@ use crate::digest::sha256;
 use crate::domain::annotation::Annotation;
 use crate::domain::document::{Disposition, Document, LogicalId, ReportKey, ResourceType, SourceDocument, SourceName};
 use crate::domain::label::{Label, Score};
-use crate::domain::observation::{Answer, CodePoints, Standing, is_about_cancer, observation_id};
+use crate::domain::observation::{Answer, CodePoints, Kind, Standing, is_about_cancer, observation_id};
 use crate::fhir::splice::{ServerMeta, served};
 use crate::fhir::{author, report};
 use crate::pipeline::Annotated;
@@ -170,6 +170,7 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
     let report = ReportKey { source: SourceName::local(), resource_type: source.resource_type, logical_id };
     let answer = Answer {
         observation_id: observation_id(&report, sha256),
+        kind: Kind::Answer,
         version: 1,
         standing: Standing::Preliminary,
         withdrawn: None,
@@ -190,6 +191,10 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
             .map(|(offset, length)| CodePoints { offset, length })
             .collect(),
         model: model.version().clone(),
+        performer: None,
+        stated_at: now,
+        decision: None,
+        linked: Vec::new(),
     };
     let at = |relative: String, json: String| EntryView {
         full_url: Some(api.base.join(&relative)),

@@ -1,0 +1,1 @@
+//! What a patient's reports say, one after the other.
