@@ -3,6 +3,7 @@
 //! If any long-lived task ends by itself, the process ends with an error: a service that looks alive and does nothing
 //! is worse than one that is restarted.
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigSource, DatabaseConfig};
+use crate::config::{Config, ConfigSource, DatabaseConfig, SourceConfig};
 use crate::domain::document::SourceName;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
@@ -138,7 +139,8 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         let body_bytes_max = config.server.body_bytes_max;
         let registry = Arc::clone(&registry);
-        let api = Api { store, pipeline, registry, switch, base, clock, body_bytes_max, metrics };
+        let source_bases = source_bases(&config);
+        let api = Api { store, pipeline, registry, switch, base, source_bases, clock, body_bytes_max, metrics };
         let server = web::server(listener, api, access, &config.server)?;
         let handle = server.handle();
         let stopped = stop.clone();
@@ -153,6 +155,14 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     let outcome = supervise(&mut parts, &registry, &database, &stop, drain).await;
     let closed = database.close().await;
     outcome.and(closed)
+}
+
+/// Where the configured sources are.
+fn source_bases(config: &Config) -> BTreeMap<SourceName, BaseUrl> {
+    let base = |(name, source): (&String, &SourceConfig)| {
+        Some((SourceName::new(name)?, BaseUrl::new(source.base_url.as_deref()?)))
+    };
+    config.sources.iter().filter_map(base).collect()
 }
 
 /// Says that the service is ready, and who answers.

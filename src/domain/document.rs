@@ -105,6 +105,13 @@ impl ReportKey {
     pub fn relative(&self) -> String {
         format!("{}/{}", self.resource_type, self.logical_id.as_str())
     }
+
+    /// The report of a source that a [`relative`](Self::relative) reference names.
+    pub fn of_source(source: &SourceName, relative: &str) -> Option<Self> {
+        let (name, id) = relative.split_once('/')?;
+        let (resource_type, logical_id) = (ResourceType::from_name(name)?, LogicalId::new(id)?);
+        Some(Self { source: source.clone(), resource_type, logical_id })
+    }
 }
 
 /// The identity of one document in our store.
@@ -357,6 +364,24 @@ pub struct Attachment {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Attachment({}, {:?})", self.origin, self.content)
+    }
+}
+
+/// By what another report's attachment is known to be the same.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AttachmentKey {
+    /// Its absolute URL.
+    Url(String),
+    /// Of its decoded bytes.
+    Bytes(Sha256Digest),
+}
+
+impl fmt::Debug for AttachmentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(…)"),
+            Self::Bytes(_) => f.write_str("Bytes(…)"),
+        }
     }
 }
 

@@ -13,3 +13,4 @@ pub mod label;
 pub mod narrative;
 pub mod observation;
 pub mod source_map;
+pub mod timeline;

@@ -9,6 +9,7 @@ pub mod embedded;
 mod exchange;
 mod intake;
 mod jobs;
+mod links;
 mod models;
 mod observations;
 mod reannotations;
@@ -62,6 +63,9 @@ pub enum StoreError {
     /// The job is no longer ours: its lease ended and another worker took it, or it is settled.
     #[error("the lease of the job is lost")]
     LeaseLost,
+    /// The report that had the answer for a linked one has it no more: it must be annotated itself.
+    #[error("the report that had the answer has it no more")]
+    LinkLost,
     /// A stored value is not one that this version knows.
     #[error("a stored {what} is not one that this version knows")]
     UnknownValue {
@@ -83,6 +87,7 @@ impl StoreError {
     pub fn on_failure(&self) -> OnFailure {
         match self {
             Self::Database { source, .. } if source.may_pass => OnFailure::Retry,
+            Self::LinkLost => OnFailure::Retry,
             Self::Database { .. } | Self::Migrate(_) | Self::LeaseLost | Self::UnknownValue { .. } => OnFailure::Fail,
         }
     }

@@ -18,7 +18,8 @@ use crate::domain::observation::{
 macro_rules! select_answer {
     ($rest:literal) => {
         concat!(
-            "SELECT v.observation_id, v.version, v.status, v.withdraw_reason, v.recorded_at, v.label, v.category, o.kind,
+            "SELECT v.observation_id, v.version, v.status, v.withdraw_reason, v.recorded_at, v.label, v.category, v.linked,
+                    o.kind,
                     a.created_at AS annotated_at, a.label AS read_label, a.scores, a.cancer, a.evidence::text AS evidence,
                     d.version AS document_version, d.about::text AS about, a.narrative_id,
                     r.source, r.resource_type, r.logical_id, m.model_id, m.version AS model_version, m.sha256,
@@ -99,8 +100,15 @@ pub(super) fn answer(row: &PgRow) -> Result<Answer, StoreError> {
             observation_version: row.get("decided_on"),
             decided_at: row.get("decided_at"),
         }),
-        linked: Vec::new(),
+        linked: linked(row)?,
     })
+}
+
+/// The reports that a version answers beside its own.
+fn linked(row: &PgRow) -> Result<Vec<ReportKey>, StoreError> {
+    let source = report_key(row)?.source;
+    let of = |text: String| known("linked", ReportKey::of_source(&source, &text));
+    row.get::<Vec<String>, _>("linked").into_iter().map(of).collect()
 }
 
 fn reviewer(row: &PgRow, practitioner: &str, name: &str) -> Option<Reviewer> {
@@ -250,12 +258,42 @@ pub(super) async fn withdraw(
     write_version(tx, version, now).await
 }
 
+/// Writes a report's answer once more, because it stands for another set of reports now. What a person has reviewed stays
+/// as that person saw it.
+pub(super) async fn renew(tx: &mut PgConnection, report_id: i64, now: OffsetDateTime) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "SELECT v.annotation_id, v.label, v.category, r.source, r.resource_type, r.logical_id
+         FROM observations o JOIN observation_versions v USING (observation_id, version) JOIN reports r USING (report_id)
+         WHERE o.report_id = $1 AND o.kind = 'answer' AND o.status = 'preliminary'",
+    )
+    .bind(report_id)
+    .fetch_optional(&mut *tx)
+    .await
+    .map_err(while_doing("reading what stands for another report"))?;
+    let Some(row) = row else { return Ok(()) };
+    let version = NewVersion {
+        report_id,
+        key: report_key(&row)?,
+        kind: Kind::Answer,
+        status: "preliminary",
+        reason: None,
+        annotation_id: row.get("annotation_id"),
+        label: row.get("label"),
+        category: row.get("category"),
+        decision: None,
+        stated_by: None,
+        found_by: None,
+    };
+    write_version(tx, version, now).await
+}
+
 fn claim(row: &PgRow) -> Result<Claim, StoreError> {
     Ok(match row.get::<&str, _>("state") {
         "annotated" => Claim::Labelled(known("label", Label::from_code(row.get("label")))?),
         // What could not be processed states nothing; people see it in the queue.
         "failed" => Claim::Labelled(Label::NotStated),
         "kept" => Claim::Disposed(Disposition::Keep),
+        "linked" => Claim::Disposed(Disposition::Withdraw(WithdrawReason::Linked)),
         "withdrawn" => {
             let reason: Option<&str> = row.get("state_reason");
             let reason = known("state_reason", reason.and_then(WithdrawReason::from_code))?;
@@ -343,8 +381,9 @@ pub(super) async fn write_version(
     .map_err(&doing)?;
     sqlx::query(
         "INSERT INTO observation_versions (observation_id, version, status, withdraw_reason, annotation_id, recorded_at,
-                                           label, category, decision_id, stated_by)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                                           label, category, decision_id, stated_by, linked)
+         SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, COALESCE(array_agg(r.resource_type || '/' || r.logical_id ORDER BY r.report_id), '{}')
+         FROM report_links l JOIN reports r USING (report_id) WHERE l.primary_report_id = $11",
     )
     .bind(&id)
     .bind(version)
@@ -356,6 +395,7 @@ pub(super) async fn write_version(
     .bind(new.category)
     .bind(new.decision)
     .bind(new.stated_by)
+    .bind(new.report_id)
     .execute(tx)
     .await
     .map(drop)

@@ -187,10 +187,13 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &ObservationFilte
     if let Some(reports) = &filter.reports {
         query.push(" AND (false");
         for (source, resource_type, logical_id) in reports {
-            query.push(" OR (r.resource_type = ").push_bind(resource_type.name());
-            query.push(" AND r.logical_id = ").push_bind(logical_id.as_str().to_owned());
+            // Or one that is linked to it, for which its answer stands too.
+            query.push(" OR EXISTS (SELECT 1 FROM reports k LEFT JOIN report_links l ON l.report_id = k.report_id");
+            query.push(" WHERE r.report_id IN (k.report_id, l.primary_report_id) AND k.resource_type = ");
+            query.push_bind(resource_type.name());
+            query.push(" AND k.logical_id = ").push_bind(logical_id.as_str().to_owned());
             if let Some(source) = source {
-                query.push(" AND r.source = ").push_bind(source.as_str().to_owned());
+                query.push(" AND k.source = ").push_bind(source.as_str().to_owned());
             }
             query.push(")");
         }

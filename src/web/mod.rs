@@ -14,7 +14,9 @@ mod reports;
 mod response;
 mod reviews;
 mod search;
+mod timeline;
 
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +33,7 @@ pub use access::{Access, TokensError};
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
+use crate::domain::document::SourceName;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
@@ -52,6 +55,8 @@ pub struct Api {
     pub switch: Arc<Switch>,
     /// Our own address.
     pub base: BaseUrl,
+    /// The base URLs of the configured sources.
+    pub source_bases: BTreeMap<SourceName, BaseUrl>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Largest body.
@@ -94,9 +99,12 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/fhir/").route(web::post().to(bundles::receive)))
         .service(at("/fhir/metadata").route(read().to(metadata::read)))
         .service(at("/fhir/Observation").route(read().to(observations::search)))
+        .service(at("/fhir/Observation/$lastn").route(read().to(timeline::lastn)))
         .service(at("/fhir/Observation/_search").route(web::post().to(observations::search_by_form)))
         .service(at("/fhir/Observation/{id}/$confirm").route(web::post().to(decisions::confirm)))
         .service(at("/fhir/Observation/{id}/$refute").route(web::post().to(decisions::refute)))
+        .service(at("/patients/timeline").route(read().to(timeline::of_references)))
+        .service(at("/patients/{id}/timeline").route(read().to(timeline::of_patient)))
         .service(at("/reviews").route(read().to(reviews::list)))
         .service(at("/fhir/Observation/{id}").route(read().to(observations::read)))
         .service(at("/fhir/Observation/{id}/_history").route(read().to(observations::history)))

@@ -285,6 +285,9 @@ struct AnnotationView {
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The report with the same attachment whose annotation this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linked_to: Option<String>,
     #[serde(flatten)]
     said: Option<SaidView>,
 }
@@ -333,7 +336,7 @@ struct ModelView {
 }
 
 async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Result<HttpResponse, ApiError> {
-    let StoredAnnotation { document_version, state, state_reason, annotation } =
+    let StoredAnnotation { document_version, state, state_reason, linked_to, annotation } =
         api.store.annotation(key, version).await?.ok_or(ApiError::NotFound)?;
     let said = match annotation {
         None => None,
@@ -371,7 +374,14 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
             })
         }
     };
-    Ok(HttpResponse::Ok().json(AnnotationView { version: document_version, state, reason: state_reason, said }))
+    let linked_to = linked_to.map(|primary| api.base.join(&primary.relative()));
+    Ok(HttpResponse::Ok().json(AnnotationView {
+        version: document_version,
+        state,
+        reason: state_reason,
+        linked_to,
+        said,
+    }))
 }
 
 fn report_key((resource_type, id): &(String, String)) -> Result<ReportKey, ApiError> {

@@ -8,6 +8,7 @@ mod crash;
 mod decisions;
 mod harness;
 mod lifecycle;
+mod links;
 mod models;
 mod privacy;
 mod reannotations;
