@@ -3,7 +3,6 @@
 //! If any long-lived task ends by itself, the process ends with an error: a service that looks alive and does nothing
 //! is worse than one that is restarted.
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;

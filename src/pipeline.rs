@@ -244,7 +244,7 @@ impl Pipeline {
         own.filter_map(|attachment| match &attachment.content {
             AttachmentContent::Bytes(bytes) => Some(AttachmentKey::Bytes(sha256(bytes))),
             AttachmentContent::Url(url) => self.base.absolute(url).map(AttachmentKey::Url),
-            AttachmentContent::Malformed(_) | AttachmentContent::Empty => None,
+            AttachmentContent::NotFetched(_) | AttachmentContent::Malformed(_) | AttachmentContent::Empty => None,
         })
         .collect()
     }

@@ -302,6 +302,6 @@ fn status(standing: Status) -> &'static str {
     match standing {
         Status::Absent | Status::Preliminary => "preliminary",
         Status::Reviewed => "final",
-        Status::Withdrawn => "entered-in-error",
+        Status::Withdrawn | Status::Refuted => "entered-in-error",
     }
 }

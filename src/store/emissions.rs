@@ -91,7 +91,9 @@ impl Store {
                 version: row.get("remote_version"),
                 begun_version: number("begun_version"),
                 written_version: number("written_version"),
-                written_standing: row.get::<Option<&str>, _>("written_status").and_then(standing),
+                written_standing: row
+                    .get::<Option<&str>, _>("written_status")
+                    .and_then(|status| standing(status, None)),
                 provenance_version: number("provenance_version"),
             },
         }))

@@ -10,7 +10,7 @@ use super::rows::{about, evidence, known, report_key};
 use super::{Store, StoreError, while_doing};
 use crate::digest::sha256;
 use crate::domain::decision::{Decision, Reviewer};
-use crate::domain::document::{Disposition, Effective, ReportKey, ReportKind, WithdrawReason};
+use crate::domain::document::{Disposition, Effective, ReportKey, ReportKind, SourceName, WithdrawReason};
 use crate::domain::label::{Category, Label, Score};
 use crate::domain::observation::{
     Answer, Change, Claim, CodePoints, Kind, Standing, id_of_kind, is_about_cancer, reconcile,
@@ -131,8 +131,6 @@ pub(super) fn standing(status: &str, withdrawn: Option<WithdrawReason>) -> Optio
         _ => None,
     }
 }
-
-pub(super) use select_answer;
 
 /// Brings a locked report's Observations in line with its newest document.
 pub(super) async fn reconcile_report(

@@ -19,7 +19,6 @@ mod search;
 mod sources;
 mod timeline;
 
-use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -37,7 +36,6 @@ pub use hooks::Hooks;
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
-use crate::domain::document::SourceName;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
