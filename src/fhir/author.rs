@@ -170,7 +170,7 @@ fn issued(answer: &Answer) -> OffsetDateTime {
     if answer.kind == Kind::Answer { answer.annotated_at } else { answer.stated_at }
 }
 
-/// The DocumentReferences among the report and those that have the same attachment.
+/// The `DocumentReference`s among the report and those that have the same attachment.
 fn derived_from(answer: &Answer, base: &BaseUrl) -> Vec<ReferenceDraft> {
     let reports = std::iter::once(&answer.report).chain(&answer.linked);
     let documents = reports.filter(|report| report.resource_type == ResourceType::DocumentReference);
