@@ -8,6 +8,7 @@
 pub mod author;
 pub mod bundle;
 pub mod json;
+pub mod r5;
 pub mod reference;
 pub mod report;
 pub mod splice;

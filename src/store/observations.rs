@@ -215,7 +215,7 @@ pub(super) fn answer(row: &PgRow) -> Result<Answer, StoreError> {
     })
 }
 
-pub(super) fn standing(status: &str) -> Option<Standing> {
+fn standing(status: &str) -> Option<Standing> {
     match status {
         "preliminary" => Some(Standing::Preliminary),
         "final" => Some(Standing::Reviewed),

@@ -84,3 +84,11 @@ impl Setting {
         self.service.database.texts("SELECT last_error FROM jobs WHERE abandoned")
     }
 }
+
+/// Tries all of them at a time: most of a test's time is spent waiting.
+pub fn side_by_side<T: Sync>(all: &[T], one: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = all.iter().map(|item| scope.spawn(|| one(item))).collect();
+        tasks.into_iter().for_each(|task| task.join().expect("no panic"));
+    });
+}
