@@ -21,7 +21,7 @@ CREATE TABLE fetched_contents (
 );
 ALTER TABLE fetched_contents ALTER COLUMN received SET STORAGE EXTERNAL;
 
--- Our Subscriptions at a source, and how far we have heard.
+-- Our Subscriptions at a source, and how far we have heard. One that others made is here too, once it has notified us.
 CREATE TABLE subscriptions (
     source            text NOT NULL,
     subscription_id   text NOT NULL,           -- its logical id at the source
@@ -29,13 +29,17 @@ CREATE TABLE subscriptions (
     -- backport: R4 or R4B with a topic (Subscriptions Backport IG)
     -- r5:       R5 with a topic
     kind              text NOT NULL CHECK (kind IN ('classic', 'backport', 'r5')),
-    resource_type     text NOT NULL CHECK (resource_type IN ('DiagnosticReport', 'DocumentReference')),
+    criteria          text,                    -- what we made it for, like DiagnosticReport?category=…; null: made by others
     topic             text,                    -- canonical URL; null for classic
     heartbeat_seconds integer,                 -- the longest silence that is promised; null: none
     -- What the source last said of it: requested, active, error, off
     status            text NOT NULL CHECK (status IN ('requested', 'active', 'error', 'off')),
-    last_event        bigint,                  -- every event up to this number was taken in
+    last_event        bigint,                  -- every event up to this number was taken in; null before the first
+    last_event_at     timestamptz,             -- when the newest event happened, by the source's clock
+    announced         bigint NOT NULL DEFAULT 0, -- the highest event number that the source has named
+    gap_since         timestamptz,             -- since when events between last_event and announced are missing; null: none are
     heard_at          timestamptz,             -- the last notification, heartbeats and handshakes among them
+    checked_at        timestamptz,             -- when we last read it at the source, or tried to
     created_at        timestamptz NOT NULL,
     PRIMARY KEY (source, subscription_id)
 );
@@ -45,21 +49,37 @@ CREATE TABLE events_ahead (
     source          text NOT NULL,
     subscription_id text NOT NULL,
     event_number    bigint NOT NULL,
-    heard_at        timestamptz NOT NULL,
     PRIMARY KEY (source, subscription_id, event_number),
-    FOREIGN KEY (source, subscription_id) REFERENCES subscriptions
+    FOREIGN KEY (source, subscription_id) REFERENCES subscriptions ON DELETE CASCADE
 );
 
 -- How far the search for what was missed has come, for each source and each search of its settings.
 CREATE TABLE catch_ups (
     source          text NOT NULL,
     criteria        text NOT NULL,             -- like DiagnosticReport?category=…: a change of the settings begins anew
+    -- last-updated: the source finds what changed since a moment (_lastUpdated)
+    -- whole:        it cannot; everything that matches is gone through, and versions that are known are passed over
+    -- history:      deletions, by the type's _history
+    mode            text NOT NULL CHECK (mode IN ('last-updated', 'whole', 'history')),
     complete_until  timestamptz,               -- every change before this moment of the source's clock was taken in
     -- A search that is under way: what it will be complete until, and its next page; null when none is.
     running_until   timestamptz,
     next_page       text,
     completed_at    timestamptz,               -- when the last one ended, by our clock
     PRIMARY KEY (source, criteria)
+);
+
+-- A first load by $export that is under way.
+CREATE TABLE exports (
+    source          text PRIMARY KEY,
+    status_url      text,                      -- where it is asked how far it is; null once the manifest has come
+    manifest        jsonb,                     -- files that are to be read: [{type, url}]
+    complete_until  timestamptz,               -- the manifest's transactionTime
+    file            integer NOT NULL DEFAULT 0,  -- the first file that is not read to its end
+    line            bigint NOT NULL DEFAULT 0, -- lines of it that were taken in
+    bad_lines       bigint NOT NULL DEFAULT 0, -- lines that are no resource; they are passed over
+    started_at      timestamptz NOT NULL,
+    ended_at        timestamptz                -- it is not begun a second time
 );
 
 -- Where an Observation of ours stands at the report's source.

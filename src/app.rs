@@ -19,13 +19,14 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, ConfigSource, DatabaseConfig};
 use crate::domain::document::SourceName;
 use crate::exchange::Exchange;
+use crate::extract::Isolation;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedPostgres};
-use crate::web::{self, Access, Api};
+use crate::web::{self, Access, Api, Hooks};
 use crate::{telemetry, worker};
 
 /// Connections that a store keeps unless the settings say otherwise.
@@ -127,8 +128,8 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
 
     let stop = CancellationToken::new();
     let mut parts = tokio::task::JoinSet::new();
-    let (gauging, reloading) =
-        (worker::gauge(store.clone(), stop.clone()), hear_hangups(hangups, Arc::clone(&switch), stop.clone()));
+    let gauging = worker::gauge(store.clone(), sources.clone(), stop.clone());
+    let reloading = hear_hangups(hangups, Arc::clone(&switch), stop.clone());
     parts.spawn(async move {
         gauging.await;
         ("the gauges", Ok(()))
@@ -145,7 +146,8 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     if let Some(listener) = listener {
         let body_bytes_max = config.server.body_bytes_max;
         let registry = Arc::clone(&registry);
-        let api = Api { store, pipeline, registry, sources, switch, base, clock, body_bytes_max, metrics };
+        let hooks = Hooks::load(&sources).context("reading the secrets of notifications (hook_secret_file)")?;
+        let api = Api { store, pipeline, registry, sources, switch, base, hooks, clock, body_bytes_max, metrics };
         let server = web::server(listener, api, access, &config.server)?;
         let handle = server.handle();
         let stopped = stop.clone();
@@ -170,7 +172,9 @@ fn pipeline(
     clock: &Arc<dyn Clock>,
 ) -> Arc<Pipeline> {
     let source_bases = sources.iter().map(|source| (source.name.clone(), source.base().clone())).collect();
-    Arc::new(Pipeline::new(store.clone(), Arc::clone(registry), base.clone(), source_bases, Arc::clone(clock)))
+    let (registry, clock) = (Arc::clone(registry), Arc::clone(clock));
+    let isolation = Isolation::of_this_program();
+    Arc::new(Pipeline::new(store.clone(), registry, base.clone(), source_bases, clock, isolation))
 }
 
 /// Says that the service is ready, and who answers.

@@ -40,6 +40,9 @@
 //! | [`telemetry`] | logs and metric names |
 //! | [`domain`] | the words as types: document, narrative, label, annotation, job, answer |
 //! | [`receive`] | a received resource becomes a document to store, or a refusal |
+//! | [`notified`] | what becomes of a source's notification |
+//! | [`catch_up`] | what notifications did not tell: asked for, searched for |
+//! | [`subscriptions`] | our Subscriptions at sources: made, looked after, mended |
 //! | [`fhir`] | received resources and Bundles; serving them again; authoring what we say |
 //! | [`extract`] | choice among attachments, decoding, sections, sentences |
 //! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, reading models of Spark NLP and Hugging Face |
@@ -72,6 +75,7 @@
 //!   name its origin ([`source`]).
 
 pub mod app;
+pub mod catch_up;
 pub mod classify;
 pub mod clock;
 pub mod command;
@@ -81,11 +85,13 @@ pub mod domain;
 pub mod exchange;
 pub mod extract;
 pub mod fhir;
+pub mod notified;
 pub mod pipeline;
 pub mod receive;
 pub mod registry;
 pub mod source;
 pub mod store;
+pub mod subscriptions;
 pub mod telemetry;
 pub mod view;
 pub mod web;

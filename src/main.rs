@@ -9,10 +9,11 @@ use clap::{Args, Parser, Subcommand};
 
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
-use responsum::command::{annotate, eval, extract, model, texts};
+use responsum::command::{annotate, eval, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::domain::document::SourceName;
 use responsum::domain::job::JobKind;
+use responsum::extract::{self as reading, Isolation};
 use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
@@ -41,6 +42,7 @@ enum Command {
     Annotate(annotate::AnnotateArgs),
     Eval(eval::EvalArgs),
     Model(model::ModelCommandArgs),
+    Subscriptions(subscriptions::SubscriptionsArgs),
     /// Check the settings and say all that is wrong with them
     CheckConfig(ConfigArgs),
     /// Bring the database's schema to this version
@@ -49,6 +51,9 @@ enum Command {
     Replay(ReplayArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
+    /// Read one attachment for another process of this program: its limits hold for this one alone
+    #[command(hide = true)]
+    ReadAttachment(ReadAttachmentArgs),
 }
 
 #[derive(Args)]
@@ -128,6 +133,16 @@ struct HealthArgs {
     address: std::net::SocketAddr,
 }
 
+#[derive(Args)]
+struct ReadAttachmentArgs {
+    /// What the attachment is
+    #[arg(long)]
+    format: String,
+    /// How many bytes come on standard input
+    #[arg(long)]
+    bytes: usize,
+}
+
 fn main() -> ExitCode {
     // Before anything may use TLS. It fails only if it was called before.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -164,9 +179,14 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Annotate(args) => annotate_files(&args),
         Command::Eval(args) => evaluate(&args).map(|()| true),
         Command::Model(args) => look_into_model(args.command).map(|()| true),
+        Command::Subscriptions(args) => subscribe(&args.command),
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
         Command::Replay(args) => replay(&args).map(|()| true),
+        Command::ReadAttachment(args) => {
+            reading::serve(&args.format, args.bytes, io::stdin().lock(), io::stdout().lock())?;
+            Ok(true)
+        }
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -198,6 +218,19 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
         database.close().await?;
         writeln!(io::stderr(), "the schema is that of version {}", env!("CARGO_PKG_VERSION"))?;
         Ok(())
+    })
+}
+
+fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bool> {
+    use subscriptions::SubscriptionsCommand::{Create, List, Repair};
+    let (Create(at) | List(at) | Repair(at)) = command;
+    let config = Config::load(at.config.as_deref())?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let done = subscriptions::run(command, &config, &database.store, io::stdout().lock()).await;
+        database.close().await?;
+        done
     })
 }
 
@@ -234,14 +267,16 @@ fn extract_file(args: &ExtractArgs) -> anyhow::Result<()> {
     } else {
         std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?
     };
-    extract::run(args.content_type.as_deref(), args.json, &input, &mut io::stdout().lock())?;
+    let isolation = Isolation::of_this_program();
+    extract::run(args.content_type.as_deref(), args.json, &input, &isolation, &mut io::stdout().lock())?;
     Ok(())
 }
 
 fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {
     let classifier = args.model.start()?;
     let input = texts::open(&args.files)?;
-    let tally = annotate::run(&classifier, args.unit, input, io::stdout().lock(), progress())?;
+    let tally =
+        annotate::run(&classifier, args.unit, &Isolation::of_this_program(), input, io::stdout().lock(), progress())?;
     Ok(tally.failed == 0)
 }
 

@@ -12,7 +12,7 @@ use crate::domain::document::{
 };
 use crate::domain::job::{JobKind, LeasedJob, OnFailure, ReannotationId};
 use crate::domain::narrative::Narrative;
-use crate::extract;
+use crate::extract::{self, Isolation};
 use crate::fhir::reference::{self, BaseUrl};
 use crate::fhir::report::{self, ReadError};
 use crate::registry::{LoadedModel, Registry};
@@ -73,6 +73,7 @@ pub struct Pipeline {
     /// The base URLs of sources, by which their reports name each other.
     source_bases: BTreeMap<SourceName, BaseUrl>,
     clock: Arc<dyn Clock>,
+    isolation: Isolation,
 }
 
 impl Pipeline {
@@ -83,8 +84,9 @@ impl Pipeline {
         base: BaseUrl,
         source_bases: BTreeMap<SourceName, BaseUrl>,
         clock: Arc<dyn Clock>,
+        isolation: Isolation,
     ) -> Self {
-        Self { store, registry, base, source_bases, clock }
+        Self { store, registry, base, source_bases, clock, isolation }
     }
 
     /// Takes the job's document through all stages and ends the job with the results.
@@ -123,7 +125,7 @@ impl Pipeline {
     /// Annotates one resource of our own API with the model that answers for it, and stores nothing.
     pub async fn annotate(&self, source: SourceDocument) -> Result<Annotated, PipelineError> {
         let model = Arc::clone(self.registry.lineup().active(&SourceName::local()));
-        let (narrative, annotation) = annotate_with(&model, source).await?;
+        let (narrative, annotation) = annotate_with(&model, source, &self.isolation).await?;
         Ok(Annotated { narrative, annotation, model })
     }
 
@@ -220,7 +222,7 @@ impl Pipeline {
         let (disposition, about) = (source.disposition, source.about.clone());
         let replaces = self.replaced(document, &source);
         let annotated = match disposition {
-            Disposition::Annotate => Some(annotate_with(model, source).await?),
+            Disposition::Annotate => Some(annotate_with(model, source, &self.isolation).await?),
             Disposition::Keep | Disposition::Withdraw(_) => None,
         };
         Ok(Reading { disposition, about, replaces, annotated, model: version })
@@ -259,11 +261,16 @@ fn give_contents(source: &mut SourceDocument, contents: &[FetchedContent]) {
 }
 
 /// Extracts the narrative and asks the model.
-async fn annotate_with(model: &LoadedModel, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
+async fn annotate_with(
+    model: &LoadedModel,
+    source: SourceDocument,
+    isolation: &Isolation,
+) -> Result<(Narrative, Annotation), PipelineError> {
     let started = Instant::now();
     // Markup can take a while and must not hold up other requests.
-    let narrative =
-        tokio::task::spawn_blocking(|| extract::narrative(source)).await.map_err(|_| PipelineError::Extract)?;
+    let isolation = isolation.clone();
+    let reading = tokio::task::spawn_blocking(move || extract::narrative(source, &isolation));
+    let narrative = reading.await.map_err(|_| PipelineError::Extract)?;
     telemetry::stage_took("extract", started.elapsed().as_secs_f64());
     let started = Instant::now();
     let annotation = model.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;

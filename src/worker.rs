@@ -39,6 +39,7 @@ pub async fn run(
     config: WorkerConfig,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    exchange.begin(&sources).await?;
     // A bell for each kind of hands: one that wakes whoever is next might wake a worker that may not take the job.
     let mut crews: Vec<(Hands, usize)> = vec![
         (Hands::Documents(JobClass::Fresh, Arc::clone(&pipeline)), config.concurrency),
@@ -240,7 +241,7 @@ async fn listen(store: Store, bells: Vec<Arc<Notify>>, stop: CancellationToken) 
 }
 
 /// Keeps the queue's gauges true, in every role: a process that only receives should show its backlog.
-pub async fn gauge(store: Store, stop: CancellationToken) {
+pub async fn gauge(store: Store, sources: Sources, stop: CancellationToken) {
     let mut ticks = interval(DEPTH_INTERVAL);
     loop {
         tokio::select! {
@@ -251,6 +252,11 @@ pub async fn gauge(store: Store, stop: CancellationToken) {
             match kind {
                 "annotate" => telemetry::queue(depth.waiting, depth.leased, depth.abandoned),
                 _ => telemetry::background_queue(kind, depth.waiting, depth.leased, depth.abandoned),
+            }
+        }
+        for source in sources.iter() {
+            if let Ok(seconds) = store.seconds_behind(&source.name).await {
+                telemetry::source_behind(source.name.as_str(), seconds);
             }
         }
     }

@@ -37,6 +37,12 @@ pub struct SourceConfig {
     pub hook_secret_file: Option<PathBuf>,
     /// The header that carries it: as it is, or after `Bearer `.
     pub hook_secret_header: String,
+    /// The canonical URL of the topic that our Subscriptions are of; one that fits, else search criteria, if not set.
+    pub topic: Option<String>,
+    /// How much our Subscriptions ask notifications to carry.
+    pub payload_content: PayloadContent,
+    /// The longest silence that our Subscriptions ask for, in seconds, where the source can promise one.
+    pub heartbeat_seconds: u32,
     /// What a notification's own resource is good for.
     pub payload: Payload,
     /// What is written back.
@@ -77,6 +83,9 @@ impl Default for SourceConfig {
             listen: Vec::new(),
             hook_secret_file: None,
             hook_secret_header: "Authorization".to_owned(),
+            topic: None,
+            payload_content: PayloadContent::IdOnly,
+            heartbeat_seconds: 300,
             payload: Payload::ReadBack,
             write: Write::ObservationAndProvenance,
             catch_up_seconds: 900,
@@ -159,6 +168,18 @@ pub enum Payload {
     ReadBack,
     /// It is taken as the resource: fewer requests, and the secret is all that keeps a forged one out.
     Trust,
+}
+
+/// How much notifications are asked to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayloadContent {
+    /// That something happened: the source is searched.
+    Empty,
+    /// Which report: it is read.
+    IdOnly,
+    /// The report itself.
+    FullResource,
 }
 
 /// What is written back to a source.
@@ -303,6 +324,7 @@ fn check_numbers(settings: &SourceConfig, fault: &mut Fault<'_>) {
     );
     fault(settings.catch_up_seconds <= day, "catch_up_seconds", "between 0 and 86400 seconds");
     fault((1..=day).contains(&settings.poll_seconds), "poll_seconds", "between 1 and 86400 seconds");
+    fault((10..=86_400).contains(&settings.heartbeat_seconds), "heartbeat_seconds", "between 10 and 86400 seconds");
     fault(settings.overlap_seconds <= day, "overlap_seconds", "between 0 and 86400 seconds");
 }
 

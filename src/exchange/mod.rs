@@ -7,11 +7,12 @@ use std::sync::Arc;
 
 use responsum_fhir_authoring::AuthoringError;
 
+use crate::catch_up::{CatchUpError, CatchUps};
 use crate::clock::Clock;
 use crate::domain::job::{JobKind, LeasedJob, OnFailure};
 use crate::fhir::reference::BaseUrl;
 use crate::receive::ReceiveError;
-use crate::source::{Source, SourceError};
+use crate::source::{Source, SourceError, Sources};
 use crate::store::{Store, StoreError};
 
 /// Why a source's job was not done.
@@ -20,6 +21,9 @@ pub enum ExchangeError {
     /// The source did not do what we asked.
     #[error(transparent)]
     Source(#[from] SourceError),
+    /// What was missed could not be searched for.
+    #[error(transparent)]
+    CatchUp(#[from] CatchUpError),
     /// What the source gave is not a report.
     #[error("the source gave what is not the report that was asked for")]
     Receive(#[source] ReceiveError),
@@ -48,6 +52,7 @@ impl ExchangeError {
     pub fn on_failure(&self) -> OnFailure {
         match self {
             Self::Source(error) => error.on_failure(),
+            Self::CatchUp(error) => error.on_failure(),
             Self::Store(error) => error.on_failure(),
             // A body that was cut off reads like one that is malformed.
             Self::Receive(_) | Self::KeepsChanging | Self::DeviceLost => OnFailure::Retry,
@@ -62,12 +67,19 @@ pub struct Exchange {
     /// Our own address, which evidence points to.
     base: BaseUrl,
     clock: Arc<dyn Clock>,
+    catch_ups: CatchUps,
 }
 
 impl Exchange {
     /// Wires the parts.
     pub fn new(store: Store, base: BaseUrl, clock: Arc<dyn Clock>) -> Self {
-        Self { store, base, clock }
+        let catch_ups = CatchUps::new(store.clone(), Arc::clone(&clock));
+        Self { store, base, clock, catch_ups }
+    }
+
+    /// Asks for a search of every source: what happened there while we were away is not known.
+    pub async fn begin(&self, sources: &Sources) -> Result<(), StoreError> {
+        self.catch_ups.begin(sources.iter()).await
     }
 
     /// Does a job of the source, and settles it.
@@ -76,8 +88,7 @@ impl Exchange {
             JobKind::Fetch(key) => self.fetch(source, job, key).await,
             JobKind::Contents { document, .. } => self.contents(source, job, *document).await,
             JobKind::Emit { observation_id, .. } => self.emit(source, job, observation_id).await,
-            // What was missed is searched for by another part.
-            JobKind::CatchUp(_) => Ok(self.store.end_job(job).await?),
+            JobKind::CatchUp(_) => Ok(self.catch_ups.run(source, job).await?),
             JobKind::Annotate(_) | JobKind::Shadow { .. } | JobKind::Reannotate(_) => Err(ExchangeError::OfNoSource),
         }
     }

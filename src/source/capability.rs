@@ -251,6 +251,7 @@ mod tests {
             content_location: None,
             content_type: None,
             retry_after: None,
+            date: None,
             progress: None,
             body: body.into(),
         };

@@ -17,7 +17,7 @@ use url::Origin;
 use super::breaker::{self, Breaker};
 use super::credentials::{Holder, Pass};
 use super::error::{Fault, Trouble};
-use super::message::{Answer, FHIR_JSON, Outgoing, retry_after};
+use super::message::{Answer, FHIR_JSON, Outgoing, http_date, retry_after};
 use super::origin::{Allowed, Origins};
 use super::token::{self, Discovered};
 use crate::clock::Clock;
@@ -399,6 +399,7 @@ fn answer(status: u16, headers: &HeaderMap, body: Bytes, clock: &dyn Clock) -> A
         content_location: text("content-location"),
         content_type: text(CONTENT_TYPE.as_str()),
         retry_after: text(RETRY_AFTER.as_str()).and_then(|text| retry_after(&text, clock.now())),
+        date: text("date").as_deref().and_then(http_date),
         progress: text("x-progress"),
         body,
     }

@@ -106,6 +106,8 @@ pub struct Answer {
     pub content_type: Option<String>,
     /// `Retry-After`, from now on.
     pub retry_after: Option<Duration>,
+    /// `Date`: when it answered, by its own clock.
+    pub date: Option<OffsetDateTime>,
     /// `X-Progress`, of an export.
     pub progress: Option<String>,
     /// The body, as received.
@@ -143,15 +145,18 @@ impl Answer {
     }
 }
 
+/// An HTTP date (RFC 9110, 5.6.7). Its zone is written GMT, which RFC 2822 knows as an old form of +0000.
+pub(super) fn http_date(text: &str) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(&text.trim().replace("GMT", "+0000"), &Rfc2822).ok()
+}
+
 /// `Retry-After`: seconds, or a date (RFC 9110, 10.2.3).
 pub(super) fn retry_after(text: &str, now: OffsetDateTime) -> Option<Duration> {
     let text = text.trim();
     if let Ok(seconds) = text.parse::<u64>() {
         return Some(Duration::from_secs(seconds));
     }
-    // The date's zone is written GMT, which RFC 2822 knows as an old form of +0000.
-    let date = OffsetDateTime::parse(&text.replace("GMT", "+0000"), &Rfc2822).ok()?;
-    Some(Duration::try_from(date - now).unwrap_or_default())
+    Some(Duration::try_from(http_date(text)? - now).unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -184,6 +189,7 @@ mod tests {
             content_location: None,
             content_type: None,
             retry_after: None,
+            date: None,
             progress: None,
             body: Bytes::from_static(body.as_bytes()),
         };

@@ -5,6 +5,7 @@ mod capability;
 mod client;
 mod contents;
 mod credentials;
+mod criteria;
 mod error;
 mod key;
 mod listen;
@@ -26,6 +27,7 @@ use url::Url;
 pub use capability::{Capability, Creation};
 pub use client::ClientError;
 pub use contents::Content;
+pub use criteria::Criteria;
 pub use error::{Fault, SourceError, Trouble};
 pub use key::{KeyError, SigningKey};
 pub use message::{Answer, FHIR_JSON, Outgoing};
@@ -40,7 +42,7 @@ use token::{Held, Smart};
 
 use crate::clock::Clock;
 use crate::config::{Config, Credentials, SourceConfig, Write};
-use crate::domain::document::SourceName;
+use crate::domain::document::{ResourceType, SourceName};
 use crate::fhir::reference::BaseUrl;
 
 /// How often it is looked what a source can do: it may be updated.
@@ -196,6 +198,12 @@ impl Source {
         self.ask(to, &Outgoing::get("").accept(accept)).await
     }
 
+    /// Deletes what is at an address that an answer named, like an export that was read.
+    pub async fn discard(&self, url: &str) -> Result<Answer, SourceError> {
+        let to = self.client.origins().named(url);
+        self.ask(to, &Outgoing::delete("")).await
+    }
+
     /// Sends a request. Only what tells of the source itself is an error (no connection, 401, 429, 500 and above); what
     /// tells of the request (404, 409, 412, 422, …) is an answer.
     pub async fn send(&self, request: Outgoing) -> Result<Answer, SourceError> {
@@ -221,6 +229,12 @@ impl Source {
 
     fn error(&self, fault: Fault) -> SourceError {
         SourceError { source_name: self.name.clone(), fault }
+    }
+
+    /// Whether reports of a type are taken in from it.
+    pub fn listens_to_type(&self, resource_type: ResourceType) -> bool {
+        let listen = &self.settings.listen;
+        listen.is_empty() || listen.iter().any(|listen| listen.resource_type == resource_type.name())
     }
 
     /// How long it is left alone; none if it is asked. No job of it is claimed meanwhile.

@@ -67,7 +67,7 @@ pub enum Receipt {
 #[derive(Debug)]
 pub struct Intake {
     pub(super) tx: Transaction<'static, Postgres>,
-    now: OffsetDateTime,
+    pub(super) now: OffsetDateTime,
 }
 
 impl Store {

@@ -4,6 +4,7 @@
 
 mod agreement;
 mod annotations;
+mod catch_ups;
 mod contents;
 pub mod embedded;
 mod emissions;
@@ -17,6 +18,7 @@ mod reannotations;
 mod reports;
 mod rows;
 mod shadow;
+mod subscriptions;
 
 use std::time::Duration;
 
@@ -26,6 +28,7 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
+pub use catch_ups::{CatchUp, Export, Mode};
 pub use contents::FetchedContent;
 pub use emissions::{CreationLock, Emission, EmissionCounts, Remote, Written};
 pub use exchange::SourceJobs;
@@ -35,6 +38,7 @@ pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
 pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
+pub use subscriptions::{Named, Subscription};
 
 use crate::domain::job::OnFailure;
 

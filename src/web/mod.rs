@@ -5,6 +5,8 @@ mod body;
 mod bundles;
 mod error;
 mod health;
+mod heard;
+mod hooks;
 mod metadata;
 mod models;
 mod observations;
@@ -27,6 +29,7 @@ use actix_web::{App, HttpServer, guard, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use access::{Access, TokensError};
+pub use hooks::Hooks;
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
@@ -54,6 +57,8 @@ pub struct Api {
     pub switch: Arc<Switch>,
     /// Our own address.
     pub base: BaseUrl,
+    /// Who may notify us.
+    pub hooks: Hooks,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Largest body.
@@ -92,6 +97,7 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/health/ready").route(read().to(health::ready)))
         .service(at("/metrics").route(read().to(health::metrics)))
         .configure(model_routes)
+        .configure(hook_routes)
         .configure(source_routes)
         .service(at("/fhir").route(web::post().to(bundles::receive)))
         .service(at("/fhir/").route(web::post().to(bundles::receive)))
@@ -121,6 +127,20 @@ fn routes(config: &mut ServiceConfig) {
             at("/fhir/{type}/{id}/_history/{version}/$annotation").route(read().to(reports::annotation_of_version)),
         )
         .default_service(web::to(health::nowhere));
+}
+
+/// Where sources notify us.
+fn hook_routes(config: &mut ServiceConfig) {
+    let at = |path: &str| web::resource(path).default_service(web::to(health::other_method));
+    config
+        .service(at("/hooks/{source}").route(web::post().to(hooks::notify)))
+        .service(at("/hooks/{source}/").route(web::post().to(hooks::notify)))
+        .service(
+            at("/hooks/{source}/{type}/{id}")
+                .route(web::put().to(hooks::notify_of))
+                .route(web::post().to(hooks::notify_of))
+                .route(web::delete().to(hooks::notify_of)),
+        );
 }
 
 /// The models: what they are, how far they agree, and what an administrator does with them.

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Api;
 use super::body::options;
 use super::error::ApiError;
+use super::heard::HeardView;
 use crate::clock::instant;
 use crate::domain::document::SourceName;
 use crate::domain::job::JobKind;
@@ -119,6 +120,7 @@ async fn view(api: &Api, source: &Source) -> Result<SourceView, ApiError> {
             .map(|name| CreationView { resource_type: name, way: source.creation(name).code() })
             .collect(),
         newest_report: api.store.newest_of(&source.name).await?.map(instant),
+        heard: HeardView::of(&api.store, &source.name).await?,
         jobs: jobs.into_iter().map(JobsView::of).collect(),
         observations: ObservationsView::of(counts),
     })
@@ -154,6 +156,8 @@ struct SourceView {
     /// When the newest version of a report of it was taken in.
     #[serde(skip_serializing_if = "Option::is_none")]
     newest_report: Option<String>,
+    #[serde(flatten)]
+    heard: HeardView,
     jobs: Vec<JobsView>,
     observations: ObservationsView,
 }
