@@ -12,6 +12,7 @@ mod kind;
 pub mod notification;
 pub mod page;
 pub mod parameters;
+pub mod r5;
 pub mod reference;
 pub mod report;
 pub mod splice;
