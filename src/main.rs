@@ -11,6 +11,8 @@ use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
 use responsum::command::{annotate, eval, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
+use responsum::domain::document::SourceName;
+use responsum::domain::job::JobKind;
 use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
@@ -44,6 +46,8 @@ enum Command {
     CheckConfig(ConfigArgs),
     /// Bring the database's schema to this version
     Migrate(DatabaseArgs),
+    /// Give jobs that were given up another chance, once their cause is mended
+    Replay(ReplayArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
 }
@@ -103,6 +107,22 @@ struct ExtractArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  responsum replay                                   # all of them
+  responsum replay --source ehr --kind emit          # what could not be written back to one source")]
+struct ReplayArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Only those of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only those of this kind
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(JobKind::CODES))]
+    kind: Option<String>,
+}
+
+#[derive(Args)]
 struct HealthArgs {
     /// Address of the service
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -148,6 +168,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Subscriptions(args) => subscribe(&args.command),
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
+        Command::Replay(args) => replay(&args).map(|()| true),
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -192,6 +213,24 @@ fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bo
         let done = subscriptions::run(command, &config, &database.store, io::stdout().lock()).await;
         database.close().await?;
         done
+    })
+}
+
+fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
+    let config = source(&args.database).load()?;
+    let name = args.source.as_deref().map(|name| {
+        let known = SourceName::new(name)
+            .filter(|name| config.sources.contains_key(name.as_str()) || *name == SourceName::local());
+        known.ok_or_else(|| Misuse(format!("--source: the settings have no source \"{name}\"")))
+    });
+    let name = name.transpose()?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let replayed = database.store.replay(name.as_ref(), args.kind.as_deref()).await;
+        database.close().await?;
+        writeln!(io::stdout(), "jobs that get another chance: {}", replayed?)?;
+        Ok(())
     })
 }
 

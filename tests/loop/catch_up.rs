@@ -3,7 +3,7 @@
 use serde_json::json;
 use time::OffsetDateTime;
 
-use crate::ehr::{Ehr, LastUpdated, long_ago, notification};
+use crate::habits::{Ehr, LastUpdated, long_ago, notification};
 use crate::harness::{NOT_RESPONDED, RESPONDED, report};
 use crate::listening::Listening;
 

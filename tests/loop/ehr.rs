@@ -1,310 +1,119 @@
-//! A small FHIR server with habits: what it searches by, what it refuses, where it breaks off.
+//! An independent FHIR server that plays the EHR: sekmet-fhir, as pip installs it (tests/loop/install.py).
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
-use time::format_description::well_known::{Rfc2822, Rfc3339};
-use time::{Duration, OffsetDateTime};
+use serde_json::Value;
 
-/// What it makes of `_lastUpdated`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum LastUpdated {
-    #[default]
-    Searched,
-    Refused,
-    Ignored,
-}
+/// How long it may take to start.
+const START_SECONDS_MAX: u64 = 60;
 
-/// One version of a report.
-pub struct Version {
-    pub updated_at: OffsetDateTime,
-    /// Nothing if it was deleted.
-    pub resource: Option<Value>,
-}
-
-/// What it holds and how it behaves.
-#[derive(Default)]
-pub struct State {
-    pub reports: BTreeMap<String, Vec<Version>>,
-    pub subscriptions: BTreeMap<String, Value>,
-    pub topics: Vec<Value>,
-    /// References of what happened, the first with number 1.
-    pub events: Vec<String>,
-    pub sends_events: bool,
-    pub last_updated: LastUpdated,
-    pub offers_history: bool,
-    pub page_size: usize,
-    /// Contents of Subscriptions that it refuses.
-    pub refused_contents: Vec<&'static str>,
-    /// Requests with this in their address are refused with 500.
-    pub fails_at: Option<&'static str>,
-    /// The lines of an export; none: it offers none.
-    pub export: Option<String>,
-    /// `METHOD path?query` of all that it was asked.
-    pub requests: Vec<String>,
-}
-
-/// The server.
+/// The server, on a port and a folder of its own.
 pub struct Ehr {
+    child: Child,
+    /// `http://127.0.0.1:…/fhir`
     pub base: String,
-    state: Arc<Mutex<State>>,
+    _data: tempfile::TempDir,
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/loop/install.py")
+}
+
+/// Makes keys in a folder: `rsa`, `ec` or `tls`.
+pub fn make_keys(kind: &str, folder: &Path) {
+    run(Command::new("python3").arg(script()).arg(kind).arg(folder));
+}
+
+/// Runs Python and gives what it prints.
+fn run(command: &mut Command) -> String {
+    let output = command.env("PYTHONDONTWRITEBYTECODE", "1").output();
+    let output = output.expect("python3 starts (README: Python 3 with pip is needed)");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
 impl Ehr {
-    pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let base = format!("http://{}/fhir", listener.local_addr().expect("an address"));
-        let state = Arc::new(Mutex::new(State { page_size: 50, ..State::default() }));
-        let (served, at) = (Arc::clone(&state), base.clone());
-        std::thread::spawn(move || {
-            for stream in listener.incoming().map_while(Result::ok) {
-                let (state, at) = (Arc::clone(&served), at.clone());
-                std::thread::spawn(move || serve(&stream, &state, &at));
-            }
-        });
-        Self { base, state }
-    }
-
-    pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("a state")
-    }
-
-    /// Writes a report, as a person at the EHR would; its reference.
-    pub fn write(&self, id: &str, report: &Value) -> String {
-        self.write_at(id, report, OffsetDateTime::now_utc())
-    }
-
-    pub fn write_at(&self, id: &str, report: &Value, at: OffsetDateTime) -> String {
-        let mut state = self.state();
-        let reference = format!("{}/{id}", report["resourceType"].as_str().expect("a type"));
-        let versions = state.reports.entry(reference.clone()).or_default();
-        let mut resource = report.clone();
-        resource["id"] = id.into();
-        let at_text = at.format(&Rfc3339).expect("an instant");
-        resource["meta"] = json!({"versionId": format!("v{}", versions.len() + 1), "lastUpdated": at_text});
-        versions.push(Version { updated_at: at, resource: Some(resource) });
-        state.events.push(reference.clone());
-        reference
-    }
-
-    pub fn delete(&self, reference: &str) {
-        let mut state = self.state();
-        let version = Version { updated_at: OffsetDateTime::now_utc(), resource: None };
-        state.reports.get_mut(reference).expect("a report").push(version);
-        state.events.push(reference.to_owned());
-    }
-
-    /// How often an address with this in it was asked.
-    pub fn asked(&self, part: &str) -> usize {
-        self.state().requests.iter().filter(|request| request.contains(part)).count()
-    }
-}
-
-struct Request {
-    method: String,
-    path: String,
-    query: Vec<(String, String)>,
-    body: Value,
-}
-
-impl Request {
-    fn value(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
-    }
-}
-
-struct Reply {
-    status: u16,
-    headers: Vec<(&'static str, String)>,
-    body: String,
-}
-
-fn reply(status: u16, body: &Value) -> Reply {
-    Reply { status, headers: Vec::new(), body: body.to_string() }
-}
-
-fn outcome(status: u16, code: &str) -> Reply {
-    reply(status, &json!({"resourceType": "OperationOutcome", "issue": [{"severity": "error", "code": code}]}))
-}
-
-fn serve(stream: &TcpStream, state: &Mutex<State>, base: &str) {
-    let mut reader = BufReader::new(stream);
-    while let Some(request) = request(&mut reader, state) {
-        let answer = answer(&request, &mut state.lock().expect("a state"), base);
-        let date = OffsetDateTime::now_utc().format(&Rfc2822).expect("a date").replace("+0000", "GMT");
-        let mut head = format!(
-            "HTTP/1.1 {} OK\r\nContent-Type: application/fhir+json\r\nDate: {date}\r\nContent-Length: {}\r\n",
-            answer.status,
-            answer.body.len()
+    /// `more` are further lines of its settings.
+    pub fn start(more: &str) -> Self {
+        let packages = run(Command::new("python3").arg(script()));
+        let port = {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+            free.local_addr().expect("an address").port()
+        };
+        let data = tempfile::tempdir().expect("a folder");
+        let settings = data.path().join("settings.yaml");
+        let base = format!("http://127.0.0.1:{port}/fhir");
+        let yaml = format!(
+            "base_url: {base}\nhost: 127.0.0.1\nport: {port}\ndata_dir: {}\nsimulator: {{enabled: false}}\n{more}\n",
+            data.path().display()
         );
-        for (name, value) in &answer.headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
+        std::fs::write(&settings, yaml).expect("written");
+        let child = Command::new("python3")
+            .args(["-c", "from sekmet.cli import app; app()", "serve", "-c"])
+            .arg(&settings)
+            .env("PYTHONPATH", packages)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir(data.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("python3 starts");
+        let mut ehr = Self { child, base, _data: data };
+        let started = Instant::now();
+        while ureq::get(format!("{}/metadata", ehr.base)).call().is_err() {
+            assert!(started.elapsed().as_secs() < START_SECONDS_MAX, "the test EHR does not start");
+            assert!(ehr.child.try_wait().expect("a state").is_none(), "the test EHR ended");
+            std::thread::sleep(Duration::from_millis(100));
         }
-        if (&*stream).write_all(format!("{head}\r\n{}", answer.body).as_bytes()).is_err() {
-            return;
+        ehr
+    }
+
+    /// Sends a request with this bearer token.
+    pub fn send(&self, method: &str, path: &str, body: Option<&Value>, token: Option<&str>) -> (u16, Value) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut request = ureq::http::Request::builder().method(method).uri(format!("{}/{path}", self.base));
+        request = request.header("content-type", "application/fhir+json");
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
         }
+        let body = body.map(ToString::to_string).unwrap_or_default();
+        let mut answer = match method {
+            "GET" => agent.run(request.body(()).expect("a request")),
+            _ => agent.run(request.body(body).expect("a request")),
+        }
+        .expect("an answer");
+        let text = answer.body_mut().read_to_string().expect("a body");
+        (answer.status().as_u16(), serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Stores a resource under its id.
+    #[track_caller]
+    pub fn put(&self, resource: &Value) {
+        let text = |name: &str| resource[name].as_str().expect("text").to_owned();
+        let (status, body) =
+            self.send("PUT", &format!("{}/{}", text("resourceType"), text("id")), Some(resource), None);
+        assert!((200..300).contains(&status), "{status} {body}");
+    }
+
+    /// All resources of a type.
+    pub fn all(&self, resource_type: &str) -> Vec<Value> {
+        self.all_with(resource_type, None)
+    }
+
+    /// The same, with a bearer token.
+    pub fn all_with(&self, resource_type: &str, token: Option<&str>) -> Vec<Value> {
+        let (status, bundle) = self.send("GET", &format!("{resource_type}?_count=500"), None, token);
+        assert_eq!(status, 200, "{bundle}");
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        entries.into_iter().map(|mut entry| entry["resource"].take()).collect()
     }
 }
 
-fn request(reader: &mut BufReader<&TcpStream>, state: &Mutex<State>) -> Option<Request> {
-    let mut line = String::new();
-    reader.read_line(&mut line).ok().filter(|read| *read > 0)?;
-    let mut words = line.split_whitespace();
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    let mut length = 0;
-    loop {
-        let mut header = String::new();
-        reader.read_line(&mut header).ok()?;
-        let Some((name, value)) = header.trim().split_once(':') else { break };
-        if name.eq_ignore_ascii_case("content-length") {
-            length = value.trim().parse().ok()?;
-        }
+impl Drop for Ehr {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let url = url::Url::parse(&format!("http://x{target}")).ok()?;
-    let path = url.path().strip_prefix("/fhir").unwrap_or_default().trim_start_matches('/').to_owned();
-    state.lock().expect("a state").requests.push(format!("{method} {}", target.trim_start_matches("/fhir/")));
-    let query = url.query_pairs().into_owned().collect();
-    Some(Request { method, path, query, body: serde_json::from_slice(&body).unwrap_or_default() })
-}
-
-fn answer(request: &Request, state: &mut State, base: &str) -> Reply {
-    let parts: Vec<&str> = request.path.split('/').collect();
-    let asked = format!("{}?{:?}", request.path, request.query);
-    if state.fails_at.is_some_and(|part| asked.contains(part)) {
-        return outcome(500, "exception");
-    }
-    match (request.method.as_str(), parts.as_slice()) {
-        (_, ["metadata"]) => reply(200, &capability(state)),
-        ("GET", ["Subscription"]) => {
-            let entries: Vec<_> = state.subscriptions.values().map(|resource| json!({"resource": resource})).collect();
-            reply(200, &json!({"resourceType": "Bundle", "type": "searchset", "entry": entries}))
-        }
-        ("POST", ["Subscription"]) => create(request, state, base),
-        ("GET", ["Subscription", id]) => state.subscriptions.get(*id).map_or(outcome(404, "not-found"), |s| reply(200, s)),
-        ("PUT", ["Subscription", id]) => {
-            // It takes itself for alive as soon as it is asked.
-            let mut resource = request.body.clone();
-            resource["status"] = "active".into();
-            state.subscriptions.insert((*id).to_owned(), resource.clone());
-            reply(200, &resource)
-        }
-        ("GET", ["Subscription", id, "$events"]) if state.sends_events => events(request, state, base, id),
-        ("GET", ["SubscriptionTopic"]) => {
-            let entries: Vec<_> = state.topics.iter().map(|resource| json!({"resource": resource})).collect();
-            reply(200, &json!({"resourceType": "Bundle", "type": "searchset", "entry": entries}))
-        }
-        ("GET", ["$export"]) if state.export.is_some() => {
-            Reply { status: 202, headers: vec![("Content-Location", format!("{base}/export-status"))], body: String::new() }
-        }
-        ("GET", ["export-status"]) => {
-            let now = OffsetDateTime::now_utc().format(&Rfc3339).expect("an instant");
-            let output = json!([{"type": "DiagnosticReport", "url": format!("{base}/export-file")}]);
-            reply(200, &json!({"transactionTime": now, "request": "x", "requiresAccessToken": true, "output": output, "error": []}))
-        }
-        ("DELETE", ["export-status"]) => reply(202, &json!({})),
-        ("GET", ["export-file"]) => {
-            Reply { status: 200, headers: Vec::new(), body: state.export.clone().unwrap_or_default() }
-        }
-        ("GET", [kind @ ("DiagnosticReport" | "DocumentReference")]) => search(request, state, base, kind),
-        ("GET", [kind, "_history"]) if state.offers_history => history(state, kind),
-        ("GET", [_, _]) => match state.reports.get(&request.path).and_then(|versions| versions.last()) {
-            Some(Version { resource: Some(resource), .. }) => reply(200, resource),
-            Some(_) => outcome(410, "deleted"),
-            None => outcome(404, "not-found"),
-        },
-        _ => outcome(404, "not-supported"),
-    }
-}
-
-fn capability(state: &State) -> Value {
-    let mut interactions = vec![json!({"code": "read"}), json!({"code": "search-type"})];
-    if state.offers_history {
-        interactions.push(json!({"code": "history-type"}));
-    }
-    let of = |kind: &str| json!({"type": kind, "interaction": interactions, "searchParam": [{"name": "_lastUpdated"}]});
-    json!({"resourceType": "CapabilityStatement", "fhirVersion": "4.0.1", "rest": [{"mode": "server",
-        "resource": [of("DiagnosticReport"), of("DocumentReference"), {"type": "Binary", "interaction": [{"code": "read"}]}]}]})
-}
-
-fn create(request: &Request, state: &mut State, base: &str) -> Reply {
-    let text = request.body.to_string();
-    if state.refused_contents.iter().any(|content| text.contains(content)) {
-        return outcome(422, "business-rule");
-    }
-    let id = format!("s{}", state.subscriptions.len() + 1);
-    let mut resource = request.body.clone();
-    resource["id"] = id.clone().into();
-    resource["status"] = "active".into();
-    state.subscriptions.insert(id.clone(), resource.clone());
-    Reply {
-        status: 201,
-        headers: vec![("Location", format!("{base}/Subscription/{id}/_history/1"))],
-        body: resource.to_string(),
-    }
-}
-
-/// A topic's notification of these events, as R5 sends it.
-pub fn notification(kind: &str, subscription: &str, total: usize, events: &[(usize, String)]) -> Value {
-    let events: Vec<_> = events
-        .iter()
-        .map(|(number, focus)| json!({"eventNumber": number.to_string(), "focus": {"reference": focus}}))
-        .collect();
-    json!({"resourceType": "Bundle", "type": "subscription-notification", "entry": [{"fullUrl": "urn:uuid:1", "resource": {
-        "resourceType": "SubscriptionStatus", "status": "active", "type": kind, "notificationEvent": events,
-        "eventsSinceSubscriptionStart": total.to_string(), "subscription": {"reference": format!("Subscription/{subscription}")}}}]})
-}
-
-fn events(request: &Request, state: &State, base: &str, id: &str) -> Reply {
-    let number = |name| request.value(name).and_then(|value| value.parse::<usize>().ok());
-    let (since, until) = (number("eventsSinceNumber").unwrap_or(1), number("eventsUntilNumber").unwrap_or(usize::MAX));
-    let numbered = state.events.iter().enumerate().map(|(index, reference)| (index + 1, format!("{base}/{reference}")));
-    let events: Vec<_> = numbered.filter(|(number, _)| (since..=until).contains(number)).collect();
-    reply(200, &notification("query-event", id, state.events.len(), &events))
-}
-
-fn search(request: &Request, state: &State, base: &str, kind: &str) -> Reply {
-    let changed = request.value("_lastUpdated").filter(|_| state.last_updated != LastUpdated::Ignored);
-    if (changed.is_some() || request.value("_sort").is_some()) && state.last_updated == LastUpdated::Refused {
-        return outcome(400, "invalid");
-    }
-    let from = changed.and_then(|text| OffsetDateTime::parse(text.trim_start_matches("ge"), &Rfc3339).ok());
-    let newest = state.reports.iter().filter(|(reference, _)| reference.starts_with(&format!("{kind}/")));
-    let mut found: Vec<(&OffsetDateTime, &Value)> = newest
-        .filter_map(|(_, versions)| versions.last())
-        .filter(|version| from.is_none_or(|from| version.updated_at >= from))
-        .filter_map(|version| Some((&version.updated_at, version.resource.as_ref()?)))
-        .collect();
-    found.sort_by_key(|(at, _)| std::cmp::Reverse(**at));
-    let offset: usize = request.value("_offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
-    let page: Vec<Value> = found.iter().skip(offset).take(state.page_size).map(|(_, resource)| (*resource).clone()).collect();
-    let mut query = url::form_urlencoded::Serializer::new(String::new());
-    query.extend_pairs(request.query.iter().filter(|(name, _)| name != "_offset"));
-    let mut links = vec![json!({"relation": "self", "url": format!("{base}/{kind}")})];
-    if offset + page.len() < found.len() {
-        query.append_pair("_offset", &(offset + page.len()).to_string());
-        links.push(json!({"relation": "next", "url": format!("{base}/{kind}?{}", query.finish())}));
-    }
-    let entries: Vec<_> = page.into_iter().map(|resource| json!({"resource": resource, "search": {"mode": "match"}})).collect();
-    reply(200, &json!({"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}))
-}
-
-fn history(state: &State, kind: &str) -> Reply {
-    let mut entries = Vec::new();
-    for (reference, versions) in state.reports.iter().filter(|(reference, _)| reference.starts_with(&format!("{kind}/"))) {
-        for version in versions.iter().rev() {
-            let method = if version.resource.is_some() { "PUT" } else { "DELETE" };
-            entries.push(json!({"resource": version.resource, "request": {"method": method, "url": reference}}));
-        }
-    }
-    reply(200, &json!({"resourceType": "Bundle", "type": "history", "entry": entries}))
-}
-
-/// So long ago that no search of a service that has just started reaches it.
-pub fn long_ago() -> OffsetDateTime {
-    OffsetDateTime::now_utc() - Duration::days(30)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::ehr::{Ehr, notification};
+use crate::habits::{Ehr, notification};
 use crate::harness::{FHIR, RESPONDED, note, report};
 use crate::listening::{Listening, SECRET};
 

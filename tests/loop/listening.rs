@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::ehr::Ehr;
+use crate::habits::Ehr;
 use crate::harness::{Answer, Service, TestDatabase};
 
 /// What notifications carry.

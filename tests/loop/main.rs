@@ -1,12 +1,20 @@
-//! The loop with the EHR, through the front door: the real executable with sources to listen to. The EHRs are small ones of
-//! the tests' own, each with the habits that a test is about, and a real FHIR server where one is installed.
+//! The loop with the EHR: the real executable between a real FHIR server, or one with the habits and faults of others, and
+//! its own database.
 
+mod away;
 mod catch_up;
 mod ehr;
+mod faults;
+mod fhir_server;
+mod habits;
+#[expect(dead_code, reason = "made for the tests of the API; the loop needs a part of it")]
 #[path = "../api/harness.rs"]
-#[expect(dead_code, reason = "shared with the tests of the API")]
 mod harness;
 mod hooks;
 mod listening;
-mod sekmet;
+mod notified;
+mod once;
+mod setting;
+mod smart;
 mod subscriptions;
+mod whole;

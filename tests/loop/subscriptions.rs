@@ -4,7 +4,7 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
-use crate::ehr::Ehr;
+use crate::habits::Ehr;
 use crate::harness::RESPONSUM;
 use crate::listening::{Listening, SECRET};
 
