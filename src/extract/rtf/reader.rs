@@ -15,9 +15,6 @@ use super::words::{self, Destination, Word};
 use crate::domain::narrative::UnreadReason;
 use crate::extract::rendition::{NARRATIVE_CHARACTERS_MAX, Refusal};
 
-/// Bytes of text from which on there are certainly more characters than a narrative holds.
-const TEXT_BYTES_MAX: usize = 4 * NARRATIVE_CHARACTERS_MAX;
-
 /// Where the text of a group goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sink {
@@ -138,19 +135,15 @@ impl<'a> Reader<'a> {
 
     /// Reads to the end.
     pub(super) fn run(&mut self) -> Result<(), Refusal> {
-        while let Some((range, token)) = self.tokens.next() {
+        while self.ended_at.is_none() && self.output.written <= NARRATIVE_CHARACTERS_MAX {
+            let Some((range, token)) = self.tokens.next() else { break };
             self.take(range, token)?;
-            if self.output.written > TEXT_BYTES_MAX {
-                let detail = format!(
-                    "It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read."
-                );
-                return Err(Refusal::new(UnreadReason::TooLarge, detail));
-            }
-            if self.ended_at.is_some() {
-                break;
-            }
         }
         self.flush();
+        if self.output.written > NARRATIVE_CHARACTERS_MAX {
+            let detail = format!("It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read.");
+            return Err(Refusal::new(UnreadReason::TooLarge, detail));
+        }
         Ok(())
     }
 

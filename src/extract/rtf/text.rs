@@ -161,11 +161,16 @@ impl<'a> Reader<'a> {
     }
 
     fn hold_bytes(&mut self, bytes: &[u8], range: Range<usize>) {
-        if self.pending.bytes.len() > PENDING_BYTES_MAX {
-            self.flush();
+        let mut start = range.start;
+        for piece in bytes.chunks(PENDING_BYTES_MAX) {
+            if self.pending.bytes.len() + piece.len() > PENDING_BYTES_MAX {
+                self.flush();
+            }
+            let end = if bytes.len() > PENDING_BYTES_MAX { start + piece.len() } else { range.end };
+            self.hold_range(start..end);
+            self.pending.bytes.extend_from_slice(piece);
+            start = end;
         }
-        self.hold_range(range);
-        self.pending.bytes.extend_from_slice(bytes);
     }
 
     fn hold_text(&mut self, text: &str, range: Range<usize>) {
