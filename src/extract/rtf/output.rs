@@ -232,7 +232,7 @@ impl Reader<'_> {
     /// Everything that was read.
     pub(super) fn finish(mut self) -> Result<Reading, Refusal> {
         self.paragraph();
-        let unclosed = self.stack.len().saturating_sub(usize::from(self.ended_at.is_some()));
+        let unclosed = self.stack.len().saturating_sub(usize::from(self.closed || self.ended_at.is_some()));
         while !self.stack.is_empty() {
             self.close_group(self.tokens.at());
         }

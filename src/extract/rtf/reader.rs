@@ -91,6 +91,8 @@ pub(super) struct Reader<'a> {
     /// Where the last backslash stands: text behind it and behind the last group is none of the RTF.
     last_control: usize,
     pub(super) ended_at: Option<usize>,
+    /// True if the outermost group was closed, though more follows.
+    pub(super) closed: bool,
     begun: bool,
     pub(super) cut_binary: bool,
     /// Styles whose paragraphs are headings.
@@ -122,6 +124,7 @@ impl<'a> Reader<'a> {
             opened_at: usize::MAX,
             last_control: bytes.iter().rposition(|byte| *byte == b'\\').unwrap_or(0),
             ended_at: None,
+            closed: false,
             begun: false,
             cut_binary: false,
             heading_styles: HashSet::new(),
@@ -141,7 +144,8 @@ impl<'a> Reader<'a> {
         }
         self.flush();
         if self.output.written > NARRATIVE_CHARACTERS_MAX {
-            let detail = format!("It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read.");
+            let detail =
+                format!("It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read.");
             return Err(Refusal::new(UnreadReason::TooLarge, detail));
         }
         Ok(())
@@ -196,6 +200,7 @@ impl<'a> Reader<'a> {
             self.ended_at = Some(range.end);
         } else {
             // A brace too many, or another RTF behind this one: what follows is read on.
+            self.closed = true;
             self.output.line_ends();
         }
     }

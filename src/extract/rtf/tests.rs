@@ -197,6 +197,7 @@ fn what_is_not_read_is_told() {
     let refusal = read(b"no rtf").expect_err("no RTF");
     assert_eq!(refusal.reason, UnreadReason::Malformed);
     assert_eq!(self::reading(b"{\\rtf1{\\b a").notes, ["it ends within 2 open groups: its end may be missing"]);
+    assert!(self::reading(b"{\\rtf1 a}{\\rtf1 b}").notes.is_empty());
     assert_eq!(self::reading(b"{\\rtf1\\strike a").notes.len(), 2);
     assert_eq!(self::reading(b"{\\rtf1\\u55357?a\\ansicpg4711 b}").notes.len(), 2);
 }
