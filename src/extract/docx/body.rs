@@ -169,8 +169,9 @@ impl Body {
     /// An element of the text; true if nothing in it is to be read.
     fn open_word(&mut self, name: &str, parent: &str, element: &Element<'_>) -> bool {
         match name {
-            "instrText" | "delInstrText" | "sectPr" | "tabs" | "sdtPr" | "rt" | "tblGrid" => return true,
-            "pPrChange" | "rPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" | "numberingChange" => return true,
+            "instrText" | "delInstrText" | "sectPr" | "tabs" | "sdtPr" | "rt" | "tblGrid"
+            // How it looked before it was changed.
+            | "pPrChange" | "rPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" | "numberingChange" => return true,
             "footnote" | "endnote" => {
                 let kind = element.attribute("type");
                 return kind.is_some_and(|kind| kind != "normal");
@@ -185,7 +186,7 @@ impl Body {
             "spacing" if parent == "pPr" => self.context.look.take(element),
             "del" | "moveFrom" => self.deleting += 1,
             "t" | "delText" => {
-                self.text = Some((String::new(), element.attribute("space").as_deref() == Some("preserve")))
+                self.text = Some((String::new(), element.attribute("space").as_deref() == Some("preserve")));
             }
             "tab" | "ptab" => self.write("\t"),
             "noBreakHyphen" => self.write("-"),

@@ -113,9 +113,7 @@ impl Reader<'_> {
     pub(super) fn sink(&mut self, text: &str, range: std::ops::Range<usize>, linear: bool) {
         match self.state.sink {
             Sink::Text => self.put(text, range, linear),
-            Sink::Nowhere => {}
             Sink::Marker if self.marker.0.len() + text.len() <= MARKER_BYTES_MAX => self.marker.0.push_str(text),
-            Sink::Marker => {}
             Sink::FieldCode => {
                 if let Some(field) = self.fields.last_mut() {
                     field.add_code(text);
@@ -130,7 +128,8 @@ impl Reader<'_> {
             Sink::StyleName if self.style_name.len() + text.len() <= STYLE_NAME_BYTES_MAX => {
                 self.style_name.push_str(text);
             }
-            Sink::StyleName => {}
+            // What is longer than any marker or name is none.
+            Sink::Nowhere | Sink::Marker | Sink::StyleName => {}
         }
     }
 

@@ -29,6 +29,7 @@ pub(super) enum Page {
 }
 
 /// The sheets, and what is known of the text on them.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that was met, or is open")]
 #[derive(Debug, Default)]
 pub(super) struct Output {
     sheets: [Sheet; 5],

@@ -29,6 +29,7 @@ pub(super) enum Sink {
 }
 
 /// What a group inherits, and what ends with it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a property that a control word turns on and off")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
     pub(super) page: Page,
@@ -47,7 +48,7 @@ pub(super) struct State {
     right_to_left: bool,
     pub(super) charset: Charset,
     /// Characters that stand in for one that is given by its number.
-    pub(super) unicode_skip: u32,
+    pub(super) unicode_skip: usize,
     pub(super) paragraph: Paragraph,
 }
 
@@ -66,6 +67,7 @@ pub(super) struct Paragraph {
 }
 
 /// A walk through some RTF.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that was met")]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     pub(super) tokens: Tokens<'a>,
@@ -83,7 +85,7 @@ pub(super) struct Reader<'a> {
     /// The first half of a character that needs two numbers.
     pub(super) high_surrogate: Option<u32>,
     /// Characters still to be left out, because the one they stand in for is there.
-    pub(super) skip: u32,
+    pub(super) skip: usize,
     /// True after `\*`.
     pub(super) starred: bool,
     /// Where the last group began.
@@ -247,7 +249,7 @@ impl<'a> Reader<'a> {
             Word::Hidden => self.state.hidden = on,
             Word::Deleted => self.state.deleted = on,
             Word::Struck => self.state.struck = on,
-            Word::UnicodeSkip => self.state.unicode_skip = u32::try_from(value).unwrap_or(0),
+            Word::UnicodeSkip => self.state.unicode_skip = usize::try_from(value).unwrap_or(0),
             Word::Plain => self.plain(),
             Word::ParagraphDefaults => self.state.paragraph = Paragraph::default(),
             Word::Style => self.state.paragraph.style = value,
