@@ -7,15 +7,21 @@
 mod boundary;
 mod charset;
 mod choose;
+mod elements;
+mod flow;
 mod headings;
 mod html;
+mod inline_style;
 mod lines;
 mod markup;
 mod plain;
+mod references;
 mod rendition;
 mod sections;
 mod sentences;
 mod sniff;
+mod stages;
+mod tree;
 mod words;
 
 use std::ops::Range;
@@ -27,6 +33,7 @@ use rendition::Marked;
 use sections::Part;
 
 pub use sniff::Format;
+pub use stages::{TextOfBytes, divide, read_bytes};
 
 /// Between the report, its conclusion and its hidden text.
 const SEPARATOR: &str = "\n\n";
