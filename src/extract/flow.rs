@@ -242,8 +242,9 @@ impl<'t> Writer<'t> {
             self.data(written..ampersand);
             look = ampersand + reference.length;
             written = look;
+            let place = self.counter.range(ampersand..look);
             for character in reference.characters.into_iter().flatten() {
-                self.character(character, ampersand..look, false);
+                self.character(character, place.clone(), false);
             }
         }
         self.data(written..range.end);
@@ -270,14 +271,15 @@ impl<'t> Writer<'t> {
             let character = self.source[at..].chars().next().expect("a character");
             let end = at + character.len_utf8();
             if character != '\r' || bytes.get(end) != Some(&b'\n') {
-                self.character(character, at..end, true);
+                let place = self.counter.range(at..end);
+                self.character(character, place, true);
             }
             at = end;
         }
     }
 
-    /// Takes in the character that stands at `range`; `is_itself` is true if it is written there as it is.
-    fn character(&mut self, character: char, range: Range<usize>, is_itself: bool) {
+    /// Takes in the character that stands at `place`; `is_itself` is true if it is written there as it is.
+    fn character(&mut self, character: char, place: Range<usize>, is_itself: bool) {
         if character.is_whitespace() || character == '\u{a0}' {
             if !self.verbatim {
                 self.flow().widen(Gap::Space);
@@ -291,7 +293,6 @@ impl<'t> Writer<'t> {
         }
         let Some(seen) = plain::visible(character) else { return };
         self.begin_word();
-        let place = self.counter.range(range);
         self.flow().add(seen.encode_utf8(&mut [0; 4]), place, is_itself && seen == character);
     }
 

@@ -125,7 +125,9 @@ fn reading_of(writer: Writer<'_>) -> Reading {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::plain;
     use super::*;
+    use crate::domain::source_map::{Place, SourceMap};
 
     fn body(markup: &str) -> String {
         read(markup.as_bytes(), None, false).expect("readable").body
@@ -207,7 +209,161 @@ mod tests {
         assert_eq!(refusal.reason, UnreadReason::TooLarge);
     }
 
+    #[test]
+    fn markup_that_nobody_tidied_is_read_as_a_browser_shows_it() {
+        let table = [
+            ("<p>a<p>b<div>c", "a\n\nb\n\nc"),
+            ("<ul><li>a<li>b<ul><li>c</ul>d</ul>e", "- a\n- b\n- c\nd\ne"),
+            ("<b>a<i>b</b>c</i>d", "abcd"),
+            ("a<!-- x --!>b<!-->c", "abc"),
+            ("a<br/>b</br>c", "a\nb\nc"),
+            ("a&amp b&ltc&copy2024 R&D &notit; &unknown;", "a& b<c©2024 R&D ¬it; &unknown;"),
+            ("5&#150;6 &#x2265; &#146;s &#0;", "5–6 ≥ ’s \u{fffd}"),
+            ("<![if !mso]>a<![endif]><!--[if mso]>x<![endif]-->b", "ab"),
+            ("<p class=MsoNormal>a<o:p></o:p></p><p>b<o:p>&nbsp;</o:p></p>", "a\n\nb"),
+            ("<template>x</template><noscript>x</noscript><iframe>x</iframe>b", "b"),
+            ("<svg><title>t</title><text>a</text></svg> <math><mi>x</mi><mo>=</mo><mn>5</mn></math>b", "a x=5b"),
+            ("<svg><g><p>a</p>b", "a\n\nb"),
+            ("<textarea>a\n b</textarea>c", "a\n b\nc"),
+            ("<body><title>x</title>b", "b"),
+            ("a<plaintext>b<p>c", "a\n\nb<p>c"),
+            ("<p title=\"a>b\">c", "c"),
+            ("<table>x<tr><td>a</td></tr>y</table>z", "x\na\ny\n\nz"),
+            ("<table><caption>c<tr><td>a<td>b<tbody><tr><th>d</table>", "c\na | b\nd"),
+            ("<table><tr><td>a<table><tr><td>b<td>c</table>d<td>e</table>f", "a\nb | c\nd | e\n\nf"),
+            ("<td>a</td><td>b</td><tr><td>c", "a b\nc"),
+            ("<dl><dt>a<dd>b<dt>c<dd>d</dl>", "a\nb\nc\nd"),
+            ("<form><table><tr></form><td>a</table>b", "a\n\nb"),
+            ("<pre>\na <b>b</b>  c\n\td</pre>", "a b  c\n\td"),
+            ("<div style='white-space:pre-wrap'>a\n  b <span>c</span>\n</div>d", "a\n  b c\nd"),
+            ("<span style='display:block'>a</span>b", "a\nb"),
+            ("a<![CDATA[ 4 < 5 ]]>b", "a 4 < 5 b"),
+            ("<p>Nodule <a bit larger", "Nodule <a bit larger"),
+            ("<p class=\"x>a b</p>", "<p class=\"x>a b"),
+            ("Response: <input type=radio checked>CR<input type=radio>PR <input value='12 mm'>", "Response: [x] CR [ ] PR 12 mm"),
+            ("<select><option>CR<option selected>PR</select>", "PR"),
+            ("x<wbr>y&shy;z\u{200b}", "xyz"),
+            ("a<html><head></head><body>b</body></html>c", "a\nbc"),
+        ];
+        for (markup, expected) in table {
+            assert_eq!(body(markup), expected, "{markup}");
+        }
+    }
+
+    #[test]
+    fn hidden_text_is_known_although_its_elements_are_closed_crosswise() {
+        let table = [
+            ("<p><font style='display:none'>a</p><p>b</font>c", "c", "a\n\nb"),
+            ("<span hidden>a<p>b</span>c</p>d", "", "a\n\nbc\n\nd"),
+            ("<div><span hidden>a</div>b", "b", "a"),
+            ("<i hidden>a<table><tr><td>b</i>c</table>d</i>e", "e", "a\n\nbc\n\nd"),
+            ("<p><i hidden>a</p><table><tr><td>b</table>c", "b", "a\n\nc"),
+            ("<table><tr hidden><td>a<tr><td>b<td hidden>c</table>", "b", "a | c"),
+            ("<b><span hidden>a</b>b", "b", "a"),
+            ("<select><option>a<option selected>b</select>", "b", "a"),
+            ("<ol><li>a<li hidden>x<li>b</ol>", "1. a\n3. b", "2. x"),
+        ];
+        for (markup, visible, hidden) in table {
+            let reading = read(markup.as_bytes(), None, false).expect("readable");
+            assert_eq!((reading.body.as_str(), reading.hidden.as_str()), (visible, hidden), "{markup}");
+        }
+    }
+
+    #[test]
+    fn what_a_browser_would_swallow_is_told() {
+        let reading = read(b"<p>Stable.</p><!-- <p>No new lesion.</p>", None, false).expect("readable");
+        assert_eq!(reading.unread[0].0, "from character 14 of the markup");
+        assert_eq!(reading.unread[0].1.detail, "A comment begins there that never ends: a browser shows nothing of it.");
+        let reading = read(b"<p>Stable.</p><style>p{}", None, false).expect("readable");
+        assert_eq!(reading.unread[0].1.reason, UnreadReason::Malformed);
+        let reading = read(b"<p>Stable <b and so on", None, false).expect("readable");
+        assert_eq!(reading.notes, ["1 tags never end, and are read as text"]);
+        assert!(read(b"<p>Stable.</p></html><!--", None, false).expect("readable").unread.is_empty());
+    }
+
+    #[test]
+    fn a_place_is_where_the_markup_has_it() {
+        let markup = "<p title='é'>Naïve&nbsp;T&shy;cells &ge;&#160;5\n  <b>mm</b> R&amp;D</p>";
+        let reading = read(markup.as_bytes(), None, false).expect("readable");
+        assert_eq!(reading.body, "Naïve Tcells ≥ 5 mm R&D");
+        let source = |part: &str| {
+            let start = reading.body.find(part).expect("in the body");
+            match reading.map.locate(&reading.body, &(start..start + part.len())) {
+                Some(Place::Characters(place)) => markup.chars().skip(place.start).take(place.len()).collect::<String>(),
+                other => panic!("{part}: {other:?}"),
+            }
+        };
+        for (part, expected) in [
+            ("Naïve", "Naïve"),
+            ("aïv", "aïv"),
+            ("Tcells", "T&shy;cells"),
+            ("≥", "&ge;"),
+            ("≥ 5", "&ge;&#160;5"),
+            ("5 mm", "5\n  <b>mm"),
+            ("&D", "&amp;D"),
+        ] {
+            assert_eq!(source(part), expected);
+        }
+    }
+
+    #[test]
+    fn each_line_of_a_heading_is_one() {
+        let reading = read(b"<h2>Tumour board<br>Impression</h2>x", None, false).expect("readable");
+        let titles: Vec<&str> = reading.headings.iter().map(|marked| &reading.body[marked.range.clone()]).collect();
+        assert_eq!(titles, ["Tumour board", "Impression"]);
+    }
+
+    #[test]
+    fn hostile_markup_ends_soon() {
+        let once = "<div><span><b><i><table><tr><td><ul><li><p>";
+        for piece in ["<b>", "<p><b>x", "<b><p>", "<table>", "<a><p>", "</x>", "<x>", "<b id=1><i><p></b>", "&amp", "<td>", "<svg>", "<li>"] {
+            let markup = format!("{once}{}", piece.repeat(200_000));
+            let _ = read(markup.as_bytes(), None, false);
+        }
+        let formatting: String = (0..100_000).map(|n| format!("<p><b id={n}>x")).collect();
+        assert!(read(formatting.as_bytes(), None, false).is_err());
+        let deep = format!("{}{}", "<x>".repeat(4_000), "</y>".repeat(1_000_000));
+        assert!(read(deep.as_bytes(), None, false).is_err());
+    }
+
+    /// Checks that each letter of a text stands where the map says.
+    fn check_places(source: &str, body: &str, map: &SourceMap) -> Result<(), TestCaseError> {
+        let source: Vec<char> = source.chars().collect();
+        let mut last = 0;
+        for (at, character) in body.char_indices() {
+            match map.locate(body, &(at..at + character.len_utf8())) {
+                Some(Place::Characters(place)) => {
+                    let written: String = source[place.clone()].iter().collect();
+                    prop_assert!(
+                        written == character.to_string() || written.starts_with('&') || plain::visible(source[place.start]) == Some(character),
+                        "{} is {}", written, character
+                    );
+                    prop_assert!(place.start >= last);
+                    last = place.start;
+                }
+                // What the reader adds: gaps, list markers, cell separators, signs of form fields.
+                _ => prop_assert!(character.is_whitespace() || "-|.[x]0123456789".contains(character), "{character}"),
+            }
+        }
+        Ok(())
+    }
+
     proptest! {
+        #[test]
+        fn every_word_has_a_place(
+            markup in "(<p>|</p>|<table>|<td>|<tr>|</td>|</table>|<li>|<ul>|<ol>|<pre>|</pre>|<h1>|<span hidden>|</span>|<br>|<b hidden>|</b>                        | |\n|\u{a0}|a|bc|é|患|\u{ad}|&amp;|&ge|&nbsp;|&NotEqualTilde;|&#150;|\u{96}|<!-- c -->|<i>|</i>|<textarea>|</textarea>){0,50}"
+        ) {
+            let reading = read_markup(&markup, false).expect("readable");
+            check_places(&markup, &reading.body, &reading.map)?;
+            check_places(&markup, &reading.hidden, &reading.hidden_map)?;
+            for marked in &reading.headings {
+                prop_assert!(!reading.body[marked.range.clone()].contains('\n'));
+            }
+            for line in reading.body.split('\n').chain(reading.hidden.split('\n')) {
+                prop_assert_eq!(line.trim_end(), line);
+            }
+        }
+
         #[test]
         fn arbitrary_markup_never_panics(
             markup in "(<p>|</p>|<table>|<td>|<tr>|</td>|<li>|<ul>|</ul>|<ol>|<pre>|</pre>|<h1>|</h1>|<span hidden>\

@@ -7,12 +7,14 @@
 mod boundary;
 mod charset;
 mod choose;
+mod code_pages;
 mod elements;
 mod flow;
 mod headings;
 mod html;
 mod inline_style;
 mod lines;
+mod margins;
 mod markup;
 mod plain;
 mod references;
