@@ -22,7 +22,7 @@ static BEFORE_NUMBERS: Words = Words::new(
 
 /// Abbreviations: a lower-case word or a number after them goes on with the sentence.
 static ABBREVIATIONS: Words = Words::new(
-    "eg, ie, cf, al, etc, esp, po, tab, tabs, inj, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, \
+    "eg, ie, cf, al, etc, jr, sr, inc, ave, rd, esp, po, tab, tabs, inj, pt, pts, lt, rt, bilat, post, ant, sup, inf, lat, med, \
          dept, hosp, univ, tx, hx, dx, rx, st, wt, ht, temp, max, bid, tid, prev, subsp, spp, sp, ssp, strep, \
          staph, dist, prox",
 );
@@ -83,10 +83,12 @@ fn spaced(paragraph: &str, start: usize, mark: &Range<usize>, next: usize) -> Ve
     let next_word = following.split(|c: char| c.is_whitespace() || ",;".contains(c)).next().unwrap_or_default();
     match paragraph[mark.clone()].chars().next() {
         Some('?' | '!') if before.is_empty() || before.ends_with(char::is_whitespace) => return Verdict::GoesOn,
+        Some('…') if first.is_lowercase() => return Verdict::GoesOn,
+        Some('.') if first.is_lowercase() && paragraph[mark.clone()].starts_with("..") => return Verdict::GoesOn,
         Some('?' | '!') => return if first.is_lowercase() { Verdict::GoesOn } else { Verdict::Ends },
         _ => {}
     }
-    if first.is_lowercase() && paragraph[mark.clone()].contains([')', ']']) {
+    if first.is_lowercase() && paragraph[mark.clone()].contains([')', ']', '"', '”']) {
         return Verdict::GoesOn;
     }
     let word = before.rsplit(char::is_whitespace).next().unwrap_or_default().trim_start_matches(OPENING);
@@ -122,7 +124,7 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
         }
         // A route is followed by a drug, unless the next word is one that begins sentences.
         return match lower {
-            "e.g" | "i.e" | "c.f" => Verdict::GoesOn,
+            "e.g" | "i.e" | "c.f" | "u.s" | "u.k" => Verdict::GoesOn,
             "p.o" | "i.v" | "i.m" | "s.c" => ends_if(STARTERS.has(next_word)),
             _ => Verdict::Ends,
         };
@@ -141,7 +143,7 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
         return Verdict::Ends;
     }
     // Dictation goes on in lower case after a full stop; an unknown short word may be an abbreviation.
-    let joins = matches!(next_word, "and" | "or" | "which" | "but");
+    let joins = matches!(next_word, "and" | "or" | "which" | "but") || (lower == "no" && next_word == "of");
     if word.chars().count() >= 2 && !joins && word.chars().any(char::is_alphabetic) {
         return Verdict::Ends;
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use super::lines::is_list_marker;
 use super::words::{KNOWN, ORGANS, QUALIFIERS, STATING, WEAK, Words};
 use crate::domain::narrative::SectionKind;
 
@@ -30,7 +31,7 @@ pub(super) fn known(phrase: &str) -> Option<SectionKind> {
     if let Some(kind) = exact(&phrase) {
         return Some(kind);
     }
-    if phrase.starts_with("addendum") {
+    if phrase.strip_prefix("addendum").is_some_and(goes_on_addendum) {
         return Some(SectionKind::Addendum);
     }
     let joined = phrase.replace(['/', '&', ','], " and ");
@@ -38,7 +39,9 @@ pub(super) fn known(phrase: &str) -> Option<SectionKind> {
     if parts.len() > 1
         && let Some(kinds) = parts.iter().map(|part| exact(part)).collect::<Option<Vec<_>>>()
     {
-        return kinds.first().copied();
+        // What is also a conclusion is one: "FINDINGS/IMPRESSION".
+        let conclusion = kinds.iter().find(|kind| **kind == SectionKind::Impression);
+        return conclusion.or(kinds.first()).copied();
     }
     let (first, rest) = phrase.split_once(' ')?;
     if QUALIFIERS.has(first) {
@@ -89,9 +92,11 @@ fn history(phrase: &str) -> SectionKind {
 
 /// The heading that `line` starts with, with its colon, alone on the line, or in capitals before other text.
 pub(super) fn at_line_start(line: &str) -> Option<Heading> {
-    let lead = line.len() - line.trim_start_matches(['*', '#', '_', ' ']).len();
+    let lead = lead(line);
     let inner = &line[lead..];
     let mut heading = with_colon(inner)
+        .or_else(|| enclosed(inner, &line[..lead]))
+        .or_else(|| addendum(inner))
         .or_else(|| alone(inner))
         .or_else(|| first_cell(inner))
         .or_else(|| with_dash(inner))
@@ -102,6 +107,53 @@ pub(super) fn at_line_start(line: &str) -> Option<Heading> {
         heading.kind = SectionKind::Findings;
     }
     Some(Heading { lead, title: heading.title + lead, body: heading.body + lead, ..heading })
+}
+
+/// Bytes of the signs before a heading: `##`, `**`, `[`, `=== `.
+pub(super) fn lead(line: &str) -> usize {
+    let signs = line.len() - line.trim_start_matches(['*', '#', '_', ' ', '[', '<', '=', '~', '>']).len();
+    let dashes = line[signs..].len() - line[signs..].trim_start_matches('-').len();
+    let blank = line[signs + dashes..].starts_with(' ');
+    // One dash begins a list item.
+    if dashes >= 2 { signs + dashes + usize::from(blank) } else { signs }
+}
+
+/// "**Impression** stable", "[IMPRESSION] stable": between signs in place of the colon.
+fn enclosed(text: &str, lead: &str) -> Option<Heading> {
+    let close = match lead.trim_end().chars().next_back()? {
+        '*' => '*',
+        '_' => '_',
+        '[' => ']',
+        '<' => '>',
+        _ => return None,
+    };
+    let title = text.find(close).filter(|title| *title <= HEADING_BYTES_MAX)?;
+    let kind = known(&text[..title])?;
+    let rest = text[title..].trim_start_matches([close, ':', ' ', '-', '–', '—']);
+    Some(Heading {
+        kind,
+        lead: 0,
+        title: text[..title].trim_end_matches([' ', ':']).len(),
+        body: text.len() - rest.len(),
+    })
+}
+
+/// "ADDENDUM #2 01/03/2024 10:30: Seen again": with its number and time, and colons in them.
+fn addendum(text: &str) -> Option<Heading> {
+    let after = text.strip_prefix("ADDENDUM").or_else(|| text.strip_prefix("Addendum"))?;
+    let length = after.find(": ").filter(|length| after[..*length].trim_start().starts_with(NUMBERS))?;
+    let title = text.len() - after.len() + length;
+    Some(Heading { kind: SectionKind::Addendum, lead: 0, title, body: title + 2 })
+}
+
+/// What the number or date of an addendum begins with.
+const NUMBERS: [char; 15] = ['#', '(', '-', '–', '[', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9'];
+
+/// Whether what follows the word belongs to the heading: ", two days later", " 12/3", " to report of May".
+fn goes_on_addendum(rest: &str) -> bool {
+    let rest = rest.trim_start();
+    let relates = ["to ", "by ", "dated ", "from ", "report"].iter().any(|word| rest.starts_with(word));
+    rest.starts_with(',') || rest.starts_with(NUMBERS) || (relates && states_nothing(rest))
 }
 
 /// Whether a text begins with an imaging study: "EXAM: CT chest" names one, "Exam: well" is what a hand found.
@@ -125,14 +177,23 @@ pub(super) fn within_line(rest: &str) -> Option<Heading> {
 }
 
 fn with_colon(text: &str) -> Option<Heading> {
-    let title = label(text)?;
+    let title = label(text).or_else(|| numbered_label(text))?;
     let kind = known(&text[..title])?;
     let rest = text[title..].trim_start_matches([':', '*', '_', ' ', '-']);
     Some(Heading { kind, lead: 0, title, body: text.len() - rest.len() })
 }
 
+/// Bytes of a label in capitals before a list that begins at once: "IMPRESSION:1. Stable".
+fn numbered_label(text: &str) -> Option<usize> {
+    let colon = text.find(':').filter(|colon| *colon <= HEADING_BYTES_MAX)?;
+    let label = text[..colon].trim_end();
+    let capitals = label.starts_with(char::is_uppercase) && !label.contains(char::is_lowercase);
+    let list = text[colon + 1..].starts_with(|c: char| c.is_ascii_digit()) && is_list_marker(&text[colon + 1..]);
+    (capitals && list).then_some(label.len())
+}
+
 fn alone(line: &str) -> Option<Heading> {
-    let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,".contains(c));
+    let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,~]<>:".contains(c));
     let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
     let kind = if plausible { known(phrase)? } else { return None };
     Some(Heading { kind, lead: 0, title: phrase.len(), body: line.len() })
@@ -153,7 +214,8 @@ fn with_dash(line: &str) -> Option<Heading> {
 
 /// "Indication | Pain": the first of two cells of a table row.
 fn first_cell(line: &str) -> Option<Heading> {
-    let (cell, text) = line.split_once(" | ").filter(|(_, text)| !text.contains(" | "))?;
+    let separator = if line.contains('\t') { "\t" } else { " | " };
+    let (cell, text) = line.split_once(separator).filter(|(_, text)| !text.contains(separator))?;
     let kind = known(cell).filter(|_| cell.len() <= HEADING_BYTES_MAX)?;
     Some(Heading { kind, lead: 0, title: cell.len(), body: line.len() - text.len() })
 }
@@ -244,111 +306,25 @@ pub(super) fn is_capital_title(line: &str) -> bool {
         && states_nothing(line)
 }
 
+/// Whether a line that is set off from the text can be a title: short, and no sentence.
+pub(super) fn may_be_title(line: &str) -> bool {
+    line.len() <= HEADING_BYTES_MAX
+        && line.split_whitespace().count() <= HEADING_WORDS_MAX
+        && line.contains(char::is_alphabetic)
+        && !line.trim_end_matches(['*', '_']).ends_with(['.', ',', ';', '?', '!'])
+}
+
 /// Whether no word of a title says something about the patient.
 pub(super) fn states_nothing(title: &str) -> bool {
     !title.split(|c: char| !c.is_alphanumeric()).any(|word| STATING.has(&word.to_lowercase()))
-}
-
-/// Bytes of such a line: longer ones are prose.
-const MARGIN_BYTES_MAX: usize = 300;
-
-/// How a signature line begins.
-const SIGNED: [&str; 19] = [
-    "electronically signed",
-    "e-signed",
-    "esigned",
-    "digitally signed",
-    "signed by",
-    "signed electronically",
-    "dictated by",
-    "dictated:",
-    "dictated and",
-    "transcribed by",
-    "transcribed:",
-    "reported by",
-    "verified by",
-    "authenticated by",
-    "electronically authenticated",
-    "electronically verified",
-    "electronically approved",
-    "attending radiologist:",
-    "i have personally reviewed",
-];
-
-/// How a line of a letterhead or patient banner begins.
-const HEADER: [&str; 21] = [
-    "patient name",
-    "patient id",
-    "name:",
-    "mrn",
-    "medical record",
-    "dob",
-    "date of birth",
-    "accession",
-    "hospital number",
-    "nhs number",
-    "referring physician",
-    "referring:",
-    "ordering physician",
-    "ordering provider",
-    "date of exam",
-    "date of service",
-    "exam date",
-    "study date",
-    "date of study",
-    "report date",
-    "attending physician:",
-];
-
-/// How a line below the report begins.
-const FOOTER: [&str; 9] = [
-    "end of report",
-    "end of document",
-    "confidential",
-    "this report was generated",
-    "this document was created",
-    "this report has been created",
-    "printed on",
-    "printed by",
-    "this note was created using",
-];
-
-/// Header, footer and signature lines, by how they begin.
-pub(super) fn margin(line: &str) -> Option<SectionKind> {
-    if line.len() > MARGIN_BYTES_MAX {
-        return None;
-    }
-    let lower = line.trim_start_matches(|c: char| !c.is_alphanumeric()).to_lowercase();
-    let starts = |marks: &[&str]| marks.iter().any(|mark| lower.starts_with(mark));
-    if starts(&SIGNED) {
-        Some(SectionKind::Signature)
-    } else if starts(&FOOTER) || is_page_number(&lower) {
-        Some(SectionKind::Footer)
-    } else if (starts(&HEADER) || lower.contains("mrn:") || lower.contains("dob:"))
-        && (line.contains(':') || line.contains('|') || line.contains('#'))
-    {
-        Some(SectionKind::Header)
-    } else {
-        None
-    }
-}
-
-/// "Page 2 of 3", "page 2/3", "2 of 3" does not count.
-fn is_page_number(lower: &str) -> bool {
-    lower.strip_prefix("page").is_some_and(|rest| {
-        let rest = rest.trim_start_matches([' ', ':', '#']);
-        rest.starts_with(|c: char| c.is_ascii_digit())
-            && rest.len() <= 12
-            && rest.split(|c: char| !c.is_alphabetic()).all(|word| word.is_empty() || word == "of")
-    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use SectionKind::{
-        Addendum, Assessment, Comparison, FamilyHistory, Findings, Footer, Header, History, Impression, Indication,
-        PastHistory, Plan, Signature, Technique,
+        Addendum, Assessment, Comparison, FamilyHistory, Findings, History, Impression, Indication, PastHistory, Plan,
+        Technique,
     };
 
     #[test]
@@ -379,6 +355,40 @@ mod tests {
             ("Reason for exam | Pain", Indication, "Pain"),
             ("ADDENDUM, two days later", Addendum, ""),
             ("Addendum 12/3: x", Addendum, "x"),
+            ("ADDENDUM #2 01/03/2024 10:30: Seen again", Addendum, "Seen again"),
+            ("[IMPRESSION]", Impression, ""),
+            ("[IMPRESSION]: Stable", Impression, "Stable"),
+            ("[Findings] The liver is normal", Findings, "The liver is normal"),
+            ("<IMPRESSION> Stable", Impression, "Stable"),
+            ("**Impression** Stable", Impression, "Stable"),
+            ("__Impression__", Impression, ""),
+            ("## Assessment and Plan", Assessment, ""),
+            ("=== FINDINGS ===", Findings, ""),
+            ("--- IMPRESSION ---", Impression, ""),
+            ("IMPRESSION -", Impression, ""),
+            ("IMPRESSION :", Impression, ""),
+            ("IMPRESSION:1. Stable", Impression, "1. Stable"),
+            ("IMPRESSION. Stable", Impression, "Stable"),
+            ("Impression\tStable", Impression, "Stable"),
+            ("FINDINGS/IMPRESSION:", Impression, ""),
+            ("IMPRESSION AND RECOMMENDATIONS:", Impression, ""),
+            ("CT CHEST IMPRESSION:", Impression, ""),
+            ("IMPRESSION (CT of 1/2/2024): Stable", Impression, "Stable"),
+            ("Final Pathologic Diagnosis:", Impression, ""),
+            ("MICROSCOPIC DESCRIPTION:", Findings, ""),
+            ("GROSS DESCRIPTION: Received fresh", Findings, "Received fresh"),
+            ("SYNOPTIC REPORT", Findings, ""),
+            ("INTERVAL HISTORY: Well", Assessment, "Well"),
+            ("ONCOLOGIC HISTORY:", History, ""),
+            ("CC: Cough", Indication, "Cough"),
+            ("HPI: x", History, "x"),
+            ("Current Outpatient Medications:", PastHistory, ""),
+            ("Problem List", PastHistory, ""),
+            ("TREATMENT RESPONSE: Partial", Assessment, "Partial"),
+            ("BEST OVERALL RESPONSE: PR", Impression, "PR"),
+            ("RECIST 1.1", Findings, ""),
+            ("RADIATION DOSE: 12 mGy", Technique, "12 mGy"),
+            ("PRIOR EXAMS: None", Comparison, "None"),
         ];
         for (line, kind, rest) in table {
             let heading = at_line_start(line).unwrap_or_else(|| panic!("no heading: {line}"));
@@ -397,26 +407,14 @@ mod tests {
             "The impression was good: stable.",
             "Plan to repeat CT",
             "1. IMPRESSION",
+            "- Impression: stable",
+            "[ ] Stable disease",
+            "Addendum to the report of May was read",
+            "New lesions: none",
+            "Target lesion: 12 mm",
+            "IMPRESSION OF STABILITY",
         ] {
             assert_eq!(at_line_start(line), None, "{line}");
-        }
-    }
-
-    #[test]
-    fn lines_of_the_margin_are_known() {
-        let table = [
-            ("Page 1 of 2", Some(Footer)),
-            ("page 2/3", Some(Footer)),
-            ("Electronically signed by A. Example, MD", Some(Signature)),
-            ("Dictated by: x", Some(Signature)),
-            ("MRN: 000", Some(Header)),
-            ("Patient Name: x", Some(Header)),
-            ("*** END OF REPORT ***", Some(Footer)),
-            ("Patient is stable: no change", None),
-            ("Page 12 shows progression of disease", None),
-        ];
-        for (line, kind) in table {
-            assert_eq!(margin(line), kind, "{line}");
         }
     }
 

@@ -183,7 +183,7 @@ pub(super) struct Nesting<'n> {
 pub(super) fn read_within(recognised: &Recognised, bytes: &[u8], nesting: Nesting<'_>) -> Result<Reading, Refusal> {
     let charset = recognised.declared.charset.as_deref();
     let mut reading = match recognised.format {
-        Format::Plain => read_plain(recognised, bytes)?,
+        Format::Plain => plain::read(bytes, charset)?,
         Format::Html => html::read(bytes, charset, false)?,
         Format::Xhtml => html::read(bytes, charset, true)?,
         Format::Rtf => rtf::read(bytes)?,
@@ -225,12 +225,6 @@ fn word_97(bytes: &[u8]) -> Refusal {
 pub(super) fn too_long(characters: usize) -> Refusal {
     let detail = format!("It holds {characters} characters; {NARRATIVE_CHARACTERS_MAX} are read at most.");
     Refusal::new(UnreadReason::TooLarge, detail)
-}
-
-fn read_plain(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
-    let declared = recognised.declared.charset.as_deref().map(|label| (label, "the content type"));
-    let decoded = charset::decode(bytes, declared).map_err(|fault| not_decodable(&fault))?;
-    Ok(Reading { body: plain::tidy(&decoded.text), notes: decoded.notes, ..Reading::default() })
 }
 
 /// The refusal of bytes that are in no charset that was tried.

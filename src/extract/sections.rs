@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::headings::{self, Heading};
 use super::lines::{self, Line};
+use super::margins;
 use super::rendition::Marked;
 use crate::domain::narrative::SectionKind;
 
@@ -26,15 +27,20 @@ pub(super) struct Part {
 /// headings.
 pub(super) fn parts(text: &str, lines: &[Line], marked: &[Marked]) -> Vec<Part> {
     let capital = is_mostly_capital(text);
-    let mut outline = Outline { text, starts: Vec::new(), open: Open::default() };
+    let mut outline = Outline { text, starts: Vec::new(), open: Open::default(), signs: false };
+    let page_heads = margins::page_heads(text, lines);
     for (index, line) in lines.iter().enumerate() {
         let marked = marked.binary_search_by_key(&line.range.start, |marked| marked.range.start).map(|at| &marked[at]);
         if let Ok(Marked { kind: Some(kind), .. }) = marked {
             outline.head_line(line, *kind);
             continue;
         }
+        if page_heads.contains(&index) {
+            outline.interrupt(line, SectionKind::Header);
+            continue;
+        }
         let next = lines.get(index + 1).filter(|next| !next.after_blank);
-        let may_be_title = marked.is_ok() || (!capital && stands_out(text, line, next));
+        let may_be_title = marked.is_ok() || is_set_off(text, line, next) || (!capital && stands_out(text, line, next));
         outline.take(line, index.checked_sub(1).map(|before| &lines[before]), may_be_title);
     }
     outline.finish()
@@ -55,6 +61,20 @@ fn stands_out(text: &str, line: &Line, next: Option<&Line>) -> bool {
     line.after_blank
         && headings::is_capital_title(content)
         && next.is_some_and(|next| text[next.range.clone()].contains(char::is_lowercase))
+}
+
+/// A line between signs, or above a line of signs: "## Tumour board", "**Tumour board**", "Tumour board" over "=====".
+fn is_set_off(text: &str, line: &Line, next: Option<&Line>) -> bool {
+    let content = &text[line.range.clone()];
+    let underlined = next.is_some_and(|next| is_rule(&text[next.range.clone()]));
+    let enclosed = content.starts_with("**") && content.trim_end_matches(':').ends_with("**");
+    (underlined || enclosed || content.starts_with("# ") || content.starts_with("##"))
+        && headings::may_be_title(content)
+}
+
+/// A line of signs: "-----", "=====".
+fn is_rule(line: &str) -> bool {
+    line.len() >= 3 && line.bytes().all(|byte| b"-=_~*".contains(&byte))
 }
 
 /// What is known of the section that is being read.
@@ -82,28 +102,38 @@ struct Outline<'t> {
     text: &'t str,
     starts: Vec<Start>,
     open: Open,
+    /// True directly below a signature.
+    signs: bool,
 }
 
 impl Outline<'_> {
     fn take(&mut self, line: &Line, before: Option<&Line>, may_be_title: bool) {
         let content = &self.text[line.range.clone()];
         let at = line.range.start;
-        if let Some(kind) = headings::margin(content) {
-            self.start(at, kind, at, None);
-            // What follows belongs to the section that the margin interrupted.
-            self.start(line.range.end, self.open.kind, line.range.end, None);
+        let goes_on = self.signs && !line.after_blank && margins::goes_on_signature(content);
+        if let Some(kind) = margins::margin(content).or(goes_on.then_some(SectionKind::Signature)) {
+            self.interrupt(line, kind);
+            self.signs = kind == SectionKind::Signature;
             return;
         }
+        self.signs = false;
         if let Some(heading) = headings::at_line_start(content) {
             self.head(at, &heading, line);
         } else if may_be_title && headings::states_nothing(content) {
-            let title = content.trim_end_matches(':').len();
+            let lead = headings::lead(content);
+            let title = content.trim_end_matches([':', '*', '_', '#', ' ']).len().max(lead);
             let kind = if headings::names_organs_alone(content) { SectionKind::Findings } else { SectionKind::Other };
-            self.head(at, &Heading { kind, lead: 0, title, body: content.len() }, line);
+            self.head(at, &Heading { kind, lead, title, body: content.len() }, line);
         } else {
             self.continue_or_leave(line, before);
         }
         self.look_within(line);
+    }
+
+    /// A line of the margin: what follows belongs to the section that it interrupts.
+    fn interrupt(&mut self, line: &Line, kind: SectionKind) {
+        self.start(line.range.start, kind, line.range.start, None);
+        self.start(line.range.end, self.open.kind, line.range.end, None);
     }
 
     /// Begins a section with a heading.
@@ -152,6 +182,13 @@ impl Outline<'_> {
                 return;
             }
             let capital = !label.contains(char::is_lowercase);
+            // "MEDICATIONS" over "Right now:" has just begun.
+            let begun = self.starts.last().is_none_or(|start| {
+                start.body <= line.range.start && self.text[start.body..line.range.start].trim().is_empty()
+            });
+            if begun && !capital && kind == PastHistory {
+                return;
+            }
             let leaves = matches!(kind, FamilyHistory | PastHistory | Comparison | Technique | Indication)
                 || (capital && matches!(kind, History | SectionKind::Plan));
             if leaves && !(kind == FamilyHistory && headings::is_relative(label)) {
@@ -335,6 +372,138 @@ mod tests {
                 (Impression, "IMPRESSION", "STABLE DISEASE\nHEPATIC LESIONS SMALLER"),
             ],
         );
+    }
+
+    /// Reports and the kinds and titles of their sections.
+    const TABLE: [(&str, &str); 62] = [
+        (
+            "INDICATION: Lung cancer.\nFINDINGS: Smaller.\nIMPRESSION: Response.",
+            "indication INDICATION|findings FINDINGS|impression IMPRESSION",
+        ),
+        (
+            "Indication\nLung cancer.\n\nFindings\nSmaller.\n\nImpression\nResponse.",
+            "indication Indication|findings Findings|impression Impression",
+        ),
+        ("Impression\n-----\nStable.", "impression Impression"),
+        ("Impression\n==========\nStable.", "impression Impression"),
+        ("Tumour board\n------------\nStable.", "other Tumour board"),
+        ("## Findings\nSmaller.\n## Impression\nResponse.", "findings Findings|impression Impression"),
+        ("## Tumour board\nSmaller.", "other Tumour board"),
+        ("**Findings**\nSmaller.\n**Impression:** Response.", "findings Findings|impression Impression"),
+        ("**Tumour board**\nSmaller.", "other Tumour board"),
+        ("[FINDINGS]\nSmaller.\n[IMPRESSION]\nResponse.", "findings FINDINGS|impression IMPRESSION"),
+        ("=== FINDINGS ===\nSmaller.\n=== IMPRESSION ===\nResponse.", "findings FINDINGS|impression IMPRESSION"),
+        ("IMPRESSION -\nStable.", "impression IMPRESSION"),
+        ("IMPRESSION - Stable.", "impression IMPRESSION"),
+        ("IMPRESSION:1. Stable\n2. No new lesion", "impression IMPRESSION"),
+        ("IMPRESSION :\nStable.", "impression IMPRESSION"),
+        ("The liver is normal. IMPRESSION: Stable.", "other |impression IMPRESSION"),
+        ("The liver is normal. Impression: Stable.", "other |impression Impression"),
+        (
+            "CT ABDOMEN AND PELVIS\n\nLIVER\nSmaller lesion.\n\nSPLEEN\nNormal size.",
+            "other |findings LIVER|findings SPLEEN",
+        ),
+        (
+            "HISTORY: Colon cancer.\nASSESSMENT AND PLAN: Stable. Go on.",
+            "history HISTORY|assessment ASSESSMENT AND PLAN",
+        ),
+        (
+            "HPI: Well.\nPMH: None.\nFH: Mother had cancer.\nA/P: Stable.",
+            "history HPI|past-history PMH|family-history FH|assessment A/P",
+        ),
+        (
+            "INTERVAL HISTORY:\nNo pain.\nONCOLOGIC HISTORY:\nStage IV.",
+            "assessment INTERVAL HISTORY|history ONCOLOGIC HISTORY",
+        ),
+        (
+            "GROSS DESCRIPTION:\nTan tissue.\nMICROSCOPIC DESCRIPTION:\nCells.\nFINAL DIAGNOSIS:\nNo tumor.",
+            "findings GROSS DESCRIPTION|findings MICROSCOPIC DESCRIPTION|impression FINAL DIAGNOSIS",
+        ),
+        ("SYNOPTIC REPORT:\nTumor size: 2 cm\nMargins: Negative", "findings SYNOPTIC REPORT"),
+        (
+            "SPECIMEN: Liver biopsy.\nCLINICAL HISTORY: Mass.\nDIAGNOSIS: Carcinoma.",
+            "other SPECIMEN|indication CLINICAL HISTORY|other DIAGNOSIS",
+        ),
+        ("RECIST 1.1\nTarget 1: 12 mm\nOVERALL RESPONSE: PR", "findings RECIST 1.1|impression OVERALL RESPONSE"),
+        ("TREATMENT RESPONSE: Partial.\nPLAN: Continue.", "assessment TREATMENT RESPONSE|plan PLAN"),
+        ("IMPRESSION: Stable.\n\nADDENDUM: New lesion.", "impression IMPRESSION|addendum ADDENDUM"),
+        (
+            "IMPRESSION: Stable.\n\nADDENDUM #1 01/02/2024 10:30: New lesion.",
+            "impression IMPRESSION|addendum ADDENDUM #1 01/02/2024 10:30",
+        ),
+        ("IMPRESSION: Stable.\n*** ADDENDUM ***\nNew lesion.", "impression IMPRESSION|addendum ADDENDUM"),
+        ("IMPRESSION: Stable.\n\nElectronically signed by: A. Example, MD", "impression IMPRESSION|signature "),
+        (
+            "IMPRESSION: Stable.\n\nElectronically signed by:\nA. Example, MD\nDepartment of Radiology\n01/02/2024",
+            "impression IMPRESSION|signature ",
+        ),
+        ("IMPRESSION: Stable.\nJane Example, MD", "impression IMPRESSION|signature "),
+        ("PLAN: Go on.\nDictated by: A\nTranscribed by: B\nADDENDUM: New.", "plan PLAN|signature |addendum ADDENDUM"),
+        ("PLAN: Go on.\nReviewed and attested by the attending.", "plan PLAN|signature "),
+        ("PLAN: Go on.\ncc: Dr. Example", "plan PLAN|footer "),
+        ("CC: Cough.\nHPI: Well.", "indication CC|history HPI"),
+        ("PLAN: Go on.\nThis note was created with voice recognition.", "plan PLAN|footer "),
+        (
+            "PLAN: Go on.\nPortions were dictated with speech recognition software; errors may be there.",
+            "plan PLAN|footer ",
+        ),
+        ("Patient Name: DOE, JANE\nMRN: 1\nDOB: 01/02/1950\nFINDINGS: Smaller.", "header |findings FINDINGS"),
+        ("DOE, JANE | MRN: 1 | DOB: 01/02/1950\nFINDINGS: Smaller.", "header |findings FINDINGS"),
+        ("Accession: 1\nReferring Physician: Dr. A\nIMPRESSION: Stable.", "header |impression IMPRESSION"),
+        ("IMPRESSION:\nStable.\nPage 1 of 2\nNo new lesion.", "impression IMPRESSION|footer |impression "),
+        (
+            "DOE, JANE 1950\nPage 1 of 2\nIMPRESSION:\nStable.\nNo pain.\nBones well.\nLungs clear.\nDOE, JANE 1950\nPage 2 of 2\nNo new lesion.",
+            "header |footer |impression IMPRESSION|header |footer |impression ",
+        ),
+        (
+            "DOE, JANE  MRN 1  Page 1 of 2\nIMPRESSION:\nStable.\nDOE, JANE  MRN 1  Page 2 of 2\nNo new lesion.",
+            "footer |impression IMPRESSION|footer |impression ",
+        ),
+        ("MEDICATIONS:\nRight now:\nLetrozole\n\nPLAN:\nGo on.", "past-history MEDICATIONS|plan PLAN"),
+        (
+            "Medications: Letrozole.\nAllergies: None.\nSocial History: Retired.",
+            "past-history Medications|past-history Allergies|past-history Social History",
+        ),
+        (
+            "FAMILY HISTORY: Mother: breast cancer, remission.\nFather: well.\nASSESSMENT: Stable.",
+            "family-history FAMILY HISTORY|assessment ASSESSMENT",
+        ),
+        ("COMPARISON: CT of May.\nLiver: Smaller.", "comparison COMPARISON|findings "),
+        ("TECHNIQUE: CT with contrast.\n\nThe liver is normal.", "technique TECHNIQUE|other "),
+        ("FINDINGS/IMPRESSION:\nStable.", "impression FINDINGS/IMPRESSION"),
+        ("IMPRESSION AND RECOMMENDATIONS:\nStable.", "impression IMPRESSION AND RECOMMENDATIONS"),
+        ("Impression & Plan:\nStable.", "impression Impression & Plan"),
+        ("IMPRESSION (CT CHEST):\nStable.", "impression IMPRESSION (CT CHEST)"),
+        ("BRAIN MRI IMPRESSION:\nStable.", "impression BRAIN MRI IMPRESSION"),
+        ("Impression | Stable", "impression Impression"),
+        ("Impression\tStable", "impression Impression"),
+        ("impression: stable", "impression impression"),
+        (
+            "Review of systems: Well.\nPhysical Exam: Well.\nLabs: Normal.",
+            "history Review of systems|findings Physical Exam|findings Labs",
+        ),
+        (
+            "Reason for exam: Cough.\nExam: CT chest.\nComparison: None.",
+            "indication Reason for exam|technique Exam|comparison Comparison",
+        ),
+        ("NO EVIDENCE OF DISEASE\n\nThe liver is normal.", "other "),
+        ("STABLE DISEASE\nThe liver is normal.", "other "),
+        ("The impression of stability remains.\nFindings are unchanged.", "other "),
+    ];
+
+    #[test]
+    fn reports_of_every_style_are_divided() {
+        let outlined = |text: &str| {
+            let parts = outline(text).into_iter();
+            parts.map(|(kind, title, _)| format!("{} {title}", kind.code())).collect::<Vec<_>>().join("|")
+        };
+        let wrong: Vec<String> = TABLE
+            .iter()
+            .map(|(text, expected)| (text, outlined(text), expected))
+            .filter(|(_, found, expected)| found != *expected)
+            .map(|(text, found, expected)| format!("{text}\n  is {found}\n not {expected}"))
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     proptest! {

@@ -17,6 +17,12 @@ const WRAPPED_LINE_BYTES_MIN: usize = 40;
 /// Bytes within brackets in which a full stop ends no sentence; a longer bracket was probably never closed.
 const BRACKET_BYTES_MAX: usize = 300;
 
+/// Signs before a list item; word processors take some of theirs from fonts of symbols.
+const BULLETS: [char; 22] = [
+    '-', '•', '*', '–', '—', '·', '▪', '●', '○', '■', '□', '◦', '‣', '➢', '►', '▸', '→', '✓', '✔', '\u{f0b7}',
+    '\u{f0a7}', '\u{f0d8}',
+];
+
 /// Words with which neither a sentence ends nor a note in catchwords begins.
 static LINKING: Words = Words::new("and, or, of, with, to, from, by, for, is, was, are, were, has, had, which, that");
 
@@ -31,7 +37,9 @@ pub(super) fn sentences(text: &str, lines: &[Line], parts: &[Part]) -> Vec<(Rang
             first += 1;
         }
         for paragraph in paragraphs(text, &lines[first..], &body, width) {
-            split(text, paragraph, |sentence| sentences.push((sentence, index)));
+            for item in items(text, paragraph) {
+                split(text, item, |sentence| sentences.push((sentence, index)));
+            }
         }
     }
     sentences
@@ -98,7 +106,47 @@ fn ends_open(line: &str) -> bool {
 
 /// A list item, table row or labelled line.
 fn begins_anew(line: &str) -> bool {
-    lines::is_list_marker(line) || bullet(line) > 0 || is_row(line) || headings::label(line).is_some()
+    lines::is_list_marker(line)
+        || is_bracketed_marker(line)
+        || bullet(line) > 0
+        || is_row(line)
+        || headings::label(line).is_some()
+}
+
+/// "(1) ", "a) ", "#2 ", "[x] ".
+fn is_bracketed_marker(line: &str) -> bool {
+    let marker = line.split([' ', '\t']).next().unwrap_or_default();
+    let inner = marker.trim_start_matches(['(', '[', '#']).trim_end_matches([')', ']', '.', ':']);
+    let signs = marker.len() - inner.len();
+    let closed = marker.ends_with([')', ']']) || marker.starts_with('#');
+    let number = (1..=2).contains(&inner.len()) && inner.bytes().all(|byte| byte.is_ascii_digit());
+    let letter = inner.len() == 1 && inner.bytes().all(|byte| byte.is_ascii_alphabetic());
+    closed && (1..=2).contains(&signs) && (number || letter) && marker.len() < line.len()
+}
+
+/// The items of a paragraph that is a list in one line, "1) Stable liver 2) No new lesion", else the paragraph.
+fn items(text: &str, paragraph: Range<usize>) -> Vec<Range<usize>> {
+    let content = &text[paragraph.clone()];
+    let mut starts = Vec::new();
+    let mut next = 1;
+    for (at, _) in content.match_indices(')') {
+        let digits = content[..at].bytes().rev().take_while(u8::is_ascii_digit).count();
+        let start = at - digits;
+        let apart = content[..start].chars().next_back().is_none_or(char::is_whitespace)
+            && content[at + 1..].starts_with(char::is_whitespace);
+        let before = content[..start].trim_end();
+        let is_list = next > 1 || before.is_empty() || before.ends_with(['.', ':', ';', ',']);
+        if (1..=2).contains(&digits) && apart && is_list && content[start..at].parse() == Ok(next) {
+            starts.push(start);
+            next += 1;
+        }
+    }
+    if starts.len() < 2 {
+        return vec![paragraph];
+    }
+    let ends = starts.iter().copied().chain([content.len()]).map(|end| paragraph.start + end);
+    let starts = [0].into_iter().chain(starts.iter().copied()).map(|start| paragraph.start + start);
+    starts.zip(ends).map(|(start, end)| start..end).filter(|item| !item.is_empty()).collect()
 }
 
 fn is_row(line: &str) -> bool {
@@ -107,7 +155,7 @@ fn is_row(line: &str) -> bool {
 
 /// Bytes of the bullet that `line` starts with.
 fn bullet(line: &str) -> usize {
-    let rest = line.trim_start_matches(['-', '•', '*', '–', '—', '·', '▪', '●', '○', '■']);
+    let rest = line.trim_start_matches(BULLETS);
     let length = line.len() - rest.len();
     if (1..=3).contains(&length) && rest.starts_with([' ', '\t']) { length } else { 0 }
 }
@@ -191,6 +239,92 @@ mod tests {
 
     use super::super::sections;
     use super::*;
+
+    /// Texts and the sentences that a reader sees in them, between bars.
+    const TABLE: [(&str, &str); 68] = [
+        ("Seen by Dr. Example today. Stable.", "Seen by Dr. Example today.|Stable."),
+        ("Seen by Drs. Example and Sample. Stable.", "Seen by Drs. Example and Sample.|Stable."),
+        ("Referred by Prof. A. B. Example. Well.", "Referred by Prof. A. B. Example.|Well."),
+        ("Mrs. Sample is well. No pain.", "Mrs. Sample is well.|No pain."),
+        ("Reviewed with J. Sample, MD. He agrees.", "Reviewed with J. Sample, MD.|He agrees."),
+        ("Treated at St. Mary Hospital. Better.", "Treated at St. Mary Hospital.|Better."),
+        ("Hyperintense on T2. Hypointense on T1.", "Hyperintense on T2.|Hypointense on T1."),
+        ("Staged as T2. N0 M0 disease.", "Staged as T2.|N0 M0 disease."),
+        ("Mass of 2.3 x 1.1 cm, was 4.0 x 3.2 cm. Smaller.", "Mass of 2.3 x 1.1 cm, was 4.0 x 3.2 cm.|Smaller."),
+        ("Nodule of 4.1 cm. right lung clear.", "Nodule of 4.1 cm.|right lung clear."),
+        ("Lesion No. 3 is smaller. Lesion no. 4 is new.", "Lesion No. 3 is smaller.|Lesion no. 4 is new."),
+        ("No. The lesion is gone.", "No.|The lesion is gone."),
+        ("Partial vs. complete response. Await PET.", "Partial vs. complete response.|Await PET."),
+        ("Measures approx. 5 mm. Unchanged.", "Measures approx. 5 mm.|Unchanged."),
+        ("Other causes, e.g. infection, are possible. Follow.", "Other causes, e.g. infection, are possible.|Follow."),
+        ("Progression, i.e. new lesions. Stop drug.", "Progression, i.e. new lesions.|Stop drug."),
+        ("See Fig. 2 and Figs. 3 and 4. Stable.", "See Fig. 2 and Figs. 3 and 4.|Stable."),
+        ("Image ref. 12 shows it. Stable.", "Image ref. 12 shows it.|Stable."),
+        ("Taken q.d. with food. Tolerated.", "Taken q.d. with food.|Tolerated."),
+        ("Omeprazole 20 mg p.o. b.i.d. for a week. Well.", "Omeprazole 20 mg p.o. b.i.d. for a week.|Well."),
+        ("Morphine p.r.n. pain. No fever.", "Morphine p.r.n. pain.|No fever."),
+        ("Seen at 8 a.m. The patient left.", "Seen at 8 a.m.|The patient left."),
+        ("Waiting ... still no answer. Call.", "Waiting ... still no answer.|Call."),
+        ("Response noted... Continue drug.", "Response noted...|Continue drug."),
+        ("Smaller… but not gone. Continue.", "Smaller… but not gone.|Continue."),
+        ("Is it larger? No. It is smaller!", "Is it larger?|No.|It is smaller!"),
+        ("Opacity ?metastasis. Repeat CT.", "Opacity ?metastasis.|Repeat CT."),
+        ("Opacity ? metastasis seen.", "Opacity ? metastasis seen."),
+        ("SUV 12.4 before, 2.1 now. Good response.", "SUV 12.4 before, 2.1 now.|Good response."),
+        ("CEA fell from 12.5 to 1.5 ng/mL. Stable.", "CEA fell from 12.5 to 1.5 ng/mL.|Stable."),
+        ("Decreased by 50%. No new lesion.", "Decreased by 50%.|No new lesion."),
+        ("The mass (4 cm. It was 5 cm) is smaller. Good.", "The mass (4 cm. It was 5 cm) is smaller.|Good."),
+        ("No metastasis.The liver is normal.", "No metastasis.|The liver is normal."),
+        ("Mutation p.Gly12Val found. KRAS positive.", "Mutation p.Gly12Val found.|KRAS positive."),
+        ("Treated for H. pylori. Well.", "Treated for H. pylori.|Well."),
+        ("E. coli in urine. Treated.", "E. coli in urine.|Treated."),
+        ("He has hepatitis B. The liver is normal.", "He has hepatitis B.|The liver is normal."),
+        ("Takes vitamin D. She is well.", "Takes vitamin D.|She is well."),
+        ("Scan of Jan. 5 shows response. Good.", "Scan of Jan. 5 shows response.|Good."),
+        ("Seen on 3/4/24. 5 mm nodule.", "Seen on 3/4/24.|5 mm nodule."),
+        ("Smith et al. 2010 describe it. Rare.", "Smith et al. 2010 describe it.|Rare."),
+        ("J. Sample Jr. was seen. Well.", "J. Sample Jr. was seen.|Well."),
+        ("Sizes: 1.2, 3.4, and 5.6 cm. Stable.", "Sizes: 1.2, 3.4, and 5.6 cm.|Stable."),
+        ("1) Stable liver 2) No new lesion 3) Follow-up", "1) Stable liver|2) No new lesion|3) Follow-up"),
+        ("1) Stable liver. 2) No new lesion.", "1) Stable liver.|2) No new lesion."),
+        ("Impression is: 1) response; 2) no effusion.", "Impression is:|1) response;|2) no effusion."),
+        ("1. Stable liver. 2. No new lesion.", "1. Stable liver.|2. No new lesion."),
+        ("Breast (1) and lung (2) cancer. Stable.", "Breast (1) and lung (2) cancer.|Stable."),
+        ("Grade 2) and so on 3) x", "Grade 2) and so on 3) x"),
+        ("Liver smaller; lung stable; bone unchanged.", "Liver smaller; lung stable; bone unchanged."),
+        ("1. Stable\n2. New lesion\n3. Effusion", "1. Stable|2. New lesion|3. Effusion"),
+        ("(1) Stable\n(2) New lesion", "(1) Stable|(2) New lesion"),
+        ("a) Stable\nb) New lesion", "a) Stable|b) New lesion"),
+        ("#1 Breast cancer, in remission\n#2 Hypertension", "#1 Breast cancer, in remission|#2 Hypertension"),
+        ("- Stable liver\n- No new lesion", "Stable liver|No new lesion"),
+        ("• Stable liver\n◦ No new lesion\n\u{f0b7} None", "Stable liver|No new lesion|None"),
+        ("* Stable * but watch", "Stable * but watch"),
+        ("Lungs: Clear\nLiver: Lesion 12 mm\nBones: Normal", "Lungs: Clear|Liver: Lesion 12 mm|Bones: Normal"),
+        ("Liver:\nLesion smaller.", "Liver:/Lesion smaller."),
+        ("Lesion\tMay\tJuly\nLiver\t12\t8", "Lesion\tMay\tJuly|Liver\t12\t8"),
+        (
+            "The known metastasis in the liver has become much smaller\nsince May. No new lesion is seen in any of the other parts\nof the body.",
+            "The known metastasis in the liver has become much smaller/since May.|No new lesion is seen in any of the other parts/of the body.",
+        ),
+        ("Bones normal\nSpleen normal", "Bones normal|Spleen normal"),
+        ("There is response of the\nliver lesion", "There is response of the/liver lesion"),
+        ("Stable disease.\n\nNo new lesion.", "Stable disease.|No new lesion."),
+        ("stable disease no new lesion patient well", "stable disease no new lesion patient well"),
+        ("\"Stable.\" he said. Good.", "\"Stable.\" he said.|Good."),
+        ("Tumour of 5 mm.\"Stable\" he said", "Tumour of 5 mm.\"Stable\" he said"),
+        ("Seen in the U.S. Army hospital. Well.", "Seen in the U.S. Army hospital.|Well."),
+    ];
+
+    #[test]
+    fn sentences_end_where_a_reader_ends_them() {
+        let wrong: Vec<String> = TABLE
+            .iter()
+            .map(|(text, expected)| (texts(text).join("|").replace('\n', "/"), expected))
+            .filter(|(found, expected)| found != *expected)
+            .map(|(found, expected)| format!("{found}\n  not {expected}"))
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
 
     fn texts(text: &str) -> Vec<&str> {
         let lines = lines::lines(text);

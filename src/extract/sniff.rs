@@ -245,8 +245,9 @@ fn binary_signature(bytes: &[u8]) -> Option<Format> {
 /// The head as characters, or nothing if it is binary. Only signatures are sought in it, so Latin-1 stands for
 /// every 8-bit charset.
 fn readable(head: &[u8]) -> Option<String> {
-    let utf_16 = head.starts_with(b"\xff\xfe") || head.starts_with(b"\xfe\xff") || looks_utf_16(head).is_some();
-    let text: String = if utf_16 {
+    let wide = [&b"\xff\xfe"[..], b"\xfe\xff", b"\0\0\xfe\xff"].iter().any(|mark| head.starts_with(mark))
+        || looks_wide(head).is_some();
+    let text: String = if wide {
         head.iter().filter(|byte| **byte != 0 && byte.is_ascii()).map(|byte| char::from(*byte)).collect()
     } else {
         head.iter().map(|byte| char::from(*byte)).collect()
@@ -256,18 +257,35 @@ fn readable(head: &[u8]) -> Option<String> {
     (odd * 20 <= head.len()).then_some(text)
 }
 
-/// UTF-16 without a byte order mark, seen by the zero half of its Latin letters: its encoding.
-pub(super) fn looks_utf_16(bytes: &[u8]) -> Option<&'static encoding_rs::Encoding> {
-    let head = &bytes[..bytes.len().min(SNIFFED_BYTES_MAX) & !1];
-    let zeros = |offset: usize| head.iter().skip(offset).step_by(2).filter(|byte| **byte == 0).count();
-    let pairs = head.len() / 2;
-    let (first, second) = (zeros(0), zeros(1));
-    if pairs < 4 {
+/// Characters of several bytes each, seen without a byte order mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wide {
+    Utf16 { big_endian: bool },
+    Utf32 { big_endian: bool },
+}
+
+/// UTF-16 or UTF-32 without a byte order mark, seen by the zero bytes of its Latin letters.
+pub(super) fn looks_wide(bytes: &[u8]) -> Option<Wide> {
+    let head = &bytes[..bytes.len().min(SNIFFED_BYTES_MAX)];
+    let (quads, _) = head.as_chunks::<4>();
+    let mut zeros = [0; 4];
+    for quad in quads {
+        for (zeros, byte) in zeros.iter_mut().zip(quad) {
+            *zeros += usize::from(*byte == 0);
+        }
+    }
+    // Each fourth byte: nearly all of them, or nearly none.
+    let (most, few) = (|at: usize| zeros[at] * 10 >= quads.len() * 8, |at: usize| zeros[at] * 10 <= quads.len());
+    if quads.len() < 2 {
         None
-    } else if second * 10 >= pairs * 8 && first * 10 <= pairs {
-        Some(encoding_rs::UTF_16LE)
-    } else if first * 10 >= pairs * 8 && second * 10 <= pairs {
-        Some(encoding_rs::UTF_16BE)
+    } else if most(1) && most(2) && most(3) && few(0) {
+        Some(Wide::Utf32 { big_endian: false })
+    } else if most(0) && most(1) && most(2) && few(3) {
+        Some(Wide::Utf32 { big_endian: true })
+    } else if most(1) && most(3) && few(0) && few(2) {
+        Some(Wide::Utf16 { big_endian: false })
+    } else if most(0) && most(2) && few(1) && few(3) {
+        Some(Wide::Utf16 { big_endian: true })
     } else {
         None
     }

@@ -63,7 +63,7 @@ fn surrounds(c: char) -> bool {
     c == '\u{feff}' || c == '\0' || c == '\u{1a}' || c.is_whitespace()
 }
 
-fn decode(bytes: &[u8], content_type_charset: Option<&str>) -> Result<Decoded, Refusal> {
+fn decode<'b>(bytes: &'b [u8], content_type_charset: Option<&str>) -> Result<Decoded<'b>, Refusal> {
     let utf_8 = std::str::from_utf8(bytes).is_ok();
     let in_markup = declared_charset(bytes);
     let by_content_type = content_type_charset.map(|label| (label, "the content type"));

@@ -1,12 +1,8 @@
 //! Faults of XML that have one meaning only, and what is meant.
 
-use std::collections::HashMap;
-
 use roxmltree::Error;
-use scraper::Html;
 
-/// Different references of HTML that are looked up: a document uses a dozen.
-const REFERENCES_MAX: usize = 300;
+use super::super::references;
 
 /// Bytes of the name of a character reference: HTML's longest is `CounterClockwiseContourIntegral`.
 const REFERENCE_BYTES_MAX: usize = 32;
@@ -61,7 +57,6 @@ fn declared(text: &str, prefix: &str) -> Option<String> {
 /// The text without comments and control characters, and with references that XML knows.
 fn mended(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
-    let mut known = HashMap::new();
     let mut rest = text;
     while !rest.is_empty() {
         if let Some(comment) = rest.strip_prefix("<!--") {
@@ -73,7 +68,7 @@ fn mended(text: &str) -> String {
             out.extend(rest[..length].chars().filter(|c| is_xml(*c)));
             length
         } else if rest.starts_with('&') {
-            reference(rest, &mut out, &mut known)
+            reference(rest, &mut out)
         } else if let Some(after) = rest.strip_prefix("]]>") {
             out.push_str("]]&gt;");
             rest.len() - after.len()
@@ -103,7 +98,7 @@ fn is_xml(c: char) -> bool {
 }
 
 /// Writes what the `&` that `rest` begins with stands for: how many bytes that were.
-fn reference<'t>(rest: &'t str, out: &mut String, known: &mut HashMap<&'t str, Option<String>>) -> usize {
+fn reference(rest: &str, out: &mut String) -> usize {
     let body = rest.as_bytes()[1..].iter().take(REFERENCE_BYTES_MAX);
     let length = body.take_while(|byte| byte.is_ascii_alphanumeric() || **byte == b'#').count();
     let name = &rest[1..=length];
@@ -125,19 +120,10 @@ fn reference<'t>(rest: &'t str, out: &mut String, known: &mut HashMap<&'t str, O
     } else if matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") {
         out.push_str(whole);
     } else {
-        if known.len() < REFERENCES_MAX {
-            known.entry(name).or_insert_with(|| of_html(whole));
-        }
-        match known.get(name) {
-            Some(Some(characters)) => out.push_str(characters),
-            _ => out.push_str(&whole.replace('&', "&amp;")),
+        match references::at(whole).filter(|reference| reference.length == whole.len()) {
+            Some(reference) => out.extend(reference.characters.into_iter().flatten()),
+            None => out.push_str(&whole.replace('&', "&amp;")),
         }
     }
     whole.len()
-}
-
-/// The characters that a reference like `&nbsp;` stands for in HTML.
-fn of_html(reference: &str) -> Option<String> {
-    let text: String = Html::parse_fragment(reference).root_element().text().collect();
-    (text != reference && !text.contains(['<', '&'])).then_some(text)
 }
