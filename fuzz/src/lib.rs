@@ -8,3 +8,25 @@ pub mod graph_file;
 pub mod graph_weights;
 #[path = "../../src/classify/spark/mod.rs"]
 pub mod spark;
+
+/// The vocabulary that the readers of reports share.
+#[path = "../../src/domain"]
+pub mod domain {
+    pub mod narrative;
+    pub mod source_map;
+}
+
+/// The reader of PDF.
+#[path = "../../src/extract"]
+pub mod pages {
+    mod pdf;
+    mod plain;
+    #[path = "../../fuzz/src/rendition.rs"]
+    pub mod rendition;
+
+    /// Reads a PDF; also how many pages were done.
+    pub fn read(bytes: &[u8]) -> (Result<rendition::Reading, rendition::Refusal>, usize) {
+        let mut done = 0;
+        (pdf::read(bytes.to_vec(), || done += 1), done)
+    }
+}
