@@ -31,3 +31,18 @@ pub mod extract {
         rtf::read(bytes)
     }
 }
+
+/// The reader of PDF.
+#[path = "../../src/extract"]
+pub mod pages {
+    mod pdf;
+    mod plain;
+    #[path = "../../fuzz/src/rendition.rs"]
+    pub mod rendition;
+
+    /// Reads a PDF; also how many pages were done.
+    pub fn read(bytes: &[u8]) -> (Result<rendition::Reading, rendition::Refusal>, usize) {
+        let mut done = 0;
+        (pdf::read(bytes.to_vec(), || done += 1), done)
+    }
+}

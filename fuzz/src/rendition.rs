@@ -35,3 +35,8 @@ impl Refusal {
         Self { reason, detail: detail.into() }
     }
 }
+
+/// The refusal of a text of so many characters.
+pub fn too_long(characters: usize) -> Refusal {
+    Refusal::new(UnreadReason::TooLarge, format!("{characters} characters"))
+}

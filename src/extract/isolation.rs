@@ -64,13 +64,15 @@ struct Readers {
     /// How many more may run.
     free: Mutex<usize>,
     freed: Condvar,
+    /// How long each may take.
+    wait: Duration,
 }
 
 impl Isolation {
     /// In processes of `program`, which must be this executable; as many at once as there are cores.
     pub fn of(program: PathBuf) -> Self {
         let free = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self(Where::Apart(Arc::new(Readers { program, free: Mutex::new(free), freed: Condvar::new() })))
+        Self(Where::Apart(Arc::new(Readers { program, free: Mutex::new(free), freed: Condvar::new(), wait: WAIT })))
     }
 
     /// In processes of the program that runs.
@@ -153,7 +155,7 @@ impl Readers {
         // Whatever it could say on standard error might hold text.
         command.env_clear().current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn()?;
-        let answer = converse(&mut child, bytes);
+        let answer = converse(&mut child, bytes, self.wait);
         if answer.is_none() {
             // It fails only if the child has ended.
             let _ = child.kill();
@@ -164,7 +166,7 @@ impl Readers {
 }
 
 /// Gives a reader its bytes and takes its answer; nothing if that takes too long, or the answer is too long.
-fn converse(child: &mut Child, bytes: &[u8]) -> Option<Vec<u8>> {
+fn converse(child: &mut Child, bytes: &[u8], wait: Duration) -> Option<Vec<u8>> {
     let (mut to, from) = (child.stdin.take()?, child.stdout.take()?);
     let (answered, answer) = mpsc::channel();
     std::thread::scope(|scope| {
@@ -177,7 +179,7 @@ fn converse(child: &mut Child, bytes: &[u8]) -> Option<Vec<u8>> {
             // It fails only if nobody waits any more.
             let _ = answered.send(whole.then_some(answer));
         });
-        let answer = answer.recv_timeout(WAIT).ok().flatten();
+        let answer = answer.recv_timeout(wait).ok().flatten();
         if answer.is_none() {
             // Both threads wait for the child; it fails only if the child has ended.
             let _ = child.kill();
@@ -356,4 +358,91 @@ fn cpu_seconds() -> f64 {
     let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) else { return 0.0 };
     let seconds = |time: nix::sys::time::TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
     seconds(usage.user_time()) + seconds(usage.system_time())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A program in place of the reader: a script.
+    fn reader(script: &str) -> (Readers, tempfile::TempDir) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let program = folder.path().join("reader");
+        // Written by another process: a file that this one has open for writing, and so every process that it starts at
+        // that moment, cannot be executed.
+        let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
+        let written = Command::new("sh").args(["-c", write]).arg(&program).arg(script).status().expect("a shell");
+        assert!(written.success());
+        (Readers { program, free: Mutex::new(1), freed: Condvar::new(), wait: Duration::from_secs(60) }, folder)
+    }
+
+    fn refusal(script: &str) -> Refusal {
+        let (readers, _folder) = reader(script);
+        let refusal = readers.read(Format::Pdf, b"%PDF").expect_err("no reading");
+        assert_eq!(*readers.free.lock().expect("whole"), 1, "its place is free again");
+        refusal
+    }
+
+    #[test]
+    fn however_a_reader_ends_the_attachment_says_why_it_was_not_read() {
+        for (script, reason) in [
+            ("exit 101", UnreadReason::Malformed),
+            ("exit 3", UnreadReason::TooLarge),
+            ("kill -ABRT $$", UnreadReason::TooLarge),
+            ("kill -SEGV $$", UnreadReason::TooLarge),
+            ("kill -XCPU $$", UnreadReason::TooLarge),
+            ("kill -KILL $$", UnreadReason::TooLarge),
+            ("exit 0", UnreadReason::Malformed),
+            ("echo '{\"Read\":{}}'", UnreadReason::Malformed),
+            ("cat; echo", UnreadReason::Malformed),
+            ("yes", UnreadReason::TooLarge),
+            ("exec <&-; echo no", UnreadReason::Malformed),
+        ] {
+            assert_eq!(refusal(script).reason, reason, "{script}");
+        }
+        let nowhere = Isolation::of(PathBuf::from("/does/not/exist"));
+        let refusal = nowhere.read(Format::Pdf, b"%PDF").expect_err("no reader");
+        assert_eq!(refusal.reason, UnreadReason::FormatNotSupported);
+    }
+
+    #[test]
+    fn a_reader_that_does_nothing_is_ended() {
+        let (readers, _folder) = reader("exec sleep 1000");
+        let readers = Readers { wait: Duration::from_millis(50), ..readers };
+        let started = Instant::now();
+        assert_eq!(readers.read(Format::Pdf, b"%PDF").expect_err("no reading").reason, UnreadReason::TooLarge);
+        assert!(started.elapsed() < Duration::from_secs(900));
+    }
+
+    #[test]
+    fn an_answer_is_what_the_reader_said() {
+        let mut reading = Reading { body: "Seite eins ≥\n\ntwo".to_owned(), ..Reading::default() };
+        reading.map.push(0..14, Place::Pages(1, 1), false);
+        reading.map.push(16..19, Place::Pages(3, 3), false);
+        reading.unread.push(("page 2".to_owned(), Refusal::new(UnreadReason::NoTextLayer, "x")));
+        reading.notes.push("n".to_owned());
+        let json = serde_json::to_vec(&Answer::of(Ok(reading))).expect("JSON");
+        let read = serde_json::from_slice::<Answer>(&json).ok().and_then(Answer::checked).expect("an answer");
+        let read = read.expect("a reading");
+        assert_eq!(read.map.locate(&read.body, &(0..19)), Some(Place::Pages(1, 3)));
+        assert_eq!((read.unread[0].1.reason, read.notes.len()), (UnreadReason::NoTextLayer, 1));
+    }
+
+    #[test]
+    fn an_answer_that_does_not_fit_its_text_is_none() {
+        let text = |pages| Text {
+            body: "≥ a".to_owned(),
+            pages,
+            hidden: String::new(),
+            hidden_pages: Vec::new(),
+            unread: Vec::new(),
+            notes: Vec::new(),
+        };
+        for pages in [vec![(0, 1, 1)], vec![(0, 9, 1)], vec![(3, 0, 1)], vec![(0, 5, 1), (3, 5, 2)]] {
+            assert!(Answer::Read(Box::new(text(pages.clone()))).checked().is_none(), "{pages:?}");
+        }
+        assert!(Answer::Read(Box::new(text(vec![(0, 3, 1), (4, 5, 2)]))).checked().is_some());
+    }
 }

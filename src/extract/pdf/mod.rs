@@ -236,3 +236,6 @@ fn append(text: &str, page: u32, body: &mut String, map: &mut SourceMap) {
     body.push_str(text);
     map.push(start..body.len(), Place::Pages(page, page), false);
 }
+
+#[cfg(test)]
+mod tests;
