@@ -229,7 +229,11 @@ mod tests {
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
         assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"{\\rtf1 x}"), Err(FormatNotSupported));
-        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Ok(Format::Ccda));
+        assert_eq!(read("text/plain", b"<?xml version='1.0'?><note>x</note>"), Err(FormatNotSupported));
+        assert_eq!(read("application/xml", b"Stable disease"), Ok(Format::Plain));
+        assert_eq!(read("application/json", b"Stable disease"), Ok(Format::Plain));
+        assert_eq!(read("application/cda+xml", b"<section>x</section>"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
         assert_eq!(read("text/plain", b"<html><p>Stable</p></html>"), Ok(Format::Html));
