@@ -14,7 +14,7 @@ use roxmltree::{Document, Node};
 
 use super::assembled::{Assembled, Gap};
 use super::rendition::{Reading, Refusal};
-use super::{section_codes, xml};
+use super::{embedded, section_codes, xml};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use narrative::Narrative;
 use trail::Trail;
@@ -93,6 +93,8 @@ struct Reader<'a, 'i> {
     narrative: Narrative,
     /// The element that begins a narrative, while its content is visited.
     within: Option<Node<'a, 'i>>,
+    /// Parts in base64 that were tried.
+    packed: usize,
     level: usize,
 }
 
@@ -104,6 +106,7 @@ impl<'a, 'i> Reader<'a, 'i> {
             sections: Vec::new(),
             narrative: Narrative::default(),
             within: None,
+            packed: 0,
             level,
         }
     }
@@ -283,6 +286,13 @@ impl<'a, 'i> Reader<'a, 'i> {
     /// Reads what an element holds as a rendition of its own.
     fn embedded(&mut self, node: Node<'a, 'i>) {
         let place = self.trail.place();
+        if body::is_packed(node) {
+            if let Err(refusal) = embedded::check_count(self.packed, self.level) {
+                self.text.not_read(&place, refusal);
+                return;
+            }
+            self.packed += 1;
+        }
         match body::read(node, self.level) {
             Ok(reading) => self.text.append(reading, &place),
             Err(refusal) => self.text.not_read(&place, refusal),
