@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::plain;
-use super::rendition::{Marked, Reading, Refusal};
+use super::rendition::{self, Marked, NARRATIVE_CHARACTERS_MAX, Reading, Refusal};
 use crate::domain::narrative::SectionKind;
 use crate::domain::source_map::{Place, SourceMap};
 
@@ -143,6 +143,8 @@ pub(super) struct Assembled {
     unread: Vec<(String, Refusal)>,
     unlisted: usize,
     notes: Vec<String>,
+    /// Bytes of what is seen, and the characters that they are.
+    counted: (usize, usize),
 }
 
 impl Assembled {
@@ -232,6 +234,14 @@ impl Assembled {
         if !self.notes.contains(&note) {
             self.notes.push(note);
         }
+    }
+
+    /// Refuses a text that is already longer than one may be.
+    pub(super) fn check_length(&mut self) -> Result<(), Refusal> {
+        let (bytes, characters) = self.counted;
+        let characters = characters + self.seen.text[bytes..].chars().count();
+        self.counted = (self.seen.text.len(), characters);
+        if characters > NARRATIVE_CHARACTERS_MAX { Err(rendition::too_long(characters)) } else { Ok(()) }
     }
 
     /// The text, or why there is none: what its first unread part says.

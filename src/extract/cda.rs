@@ -14,7 +14,7 @@ use roxmltree::{Document, Node};
 
 use super::assembled::{Assembled, Gap};
 use super::rendition::{Nesting, Reading, Refusal};
-use super::{section_codes, xml};
+use super::{embedded, section_codes, xml};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use narrative::Narrative;
 use trail::Trail;
@@ -90,6 +90,8 @@ struct Reader<'a, 'i, 'n> {
     narrative: Narrative,
     /// The element that begins a narrative, while its content is visited.
     within: Option<Node<'a, 'i>>,
+    /// Parts in base64 that were tried.
+    packed: usize,
     nesting: Nesting<'n>,
 }
 
@@ -101,6 +103,7 @@ impl<'a, 'i, 'n> Reader<'a, 'i, 'n> {
             sections: Vec::new(),
             narrative: Narrative::default(),
             within: None,
+            packed: 0,
             nesting,
         }
     }
@@ -259,7 +262,7 @@ impl<'a, 'i, 'n> Reader<'a, 'i, 'n> {
                 "component" | "section" => parts = true,
                 "text" => written |= xml::has_text(child) || shows_media(child),
                 name if child.is_element() && !SILENT.contains(&name) && name != "title" => written = true,
-                _ => written |= child.text().is_some_and(|text| !text.trim().is_empty()),
+                _ => written |= child.is_text() && xml::has_text(child),
             }
         }
         if written || parts {
@@ -280,6 +283,13 @@ impl<'a, 'i, 'n> Reader<'a, 'i, 'n> {
     /// Reads what an element holds as a rendition of its own.
     fn embedded(&mut self, node: Node<'a, 'i>) {
         let place = self.trail.place();
+        if body::is_packed(node) {
+            if let Err(refusal) = embedded::check_count(self.packed, self.nesting.level) {
+                self.text.not_read(&place, refusal);
+                return;
+            }
+            self.packed += 1;
+        }
         match body::read(node, self.nesting) {
             Ok(reading) => self.text.append(reading, &place),
             Err(refusal) => self.text.not_read(&place, refusal),

@@ -17,6 +17,9 @@ use crate::domain::narrative::UnreadReason;
 /// Renditions within renditions: a compressed FHIR document holds a CDA document that holds a PDF.
 const LEVELS_MAX: usize = 3;
 
+/// Renditions in base64 that are tried in one: what is compressed may grow a thousandfold, each time.
+const TRIED_MAX: usize = 3;
+
 /// Bytes that something compressed may grow to: as many as a rendition may have that was not compressed.
 pub(super) const INFLATED_BYTES_MAX: usize = MARKUP_BYTES_MAX;
 
@@ -39,6 +42,18 @@ pub(super) struct Embedded<'t> {
     pub(super) base64: bool,
     pub(super) packing: Option<Packing>,
     pub(super) text: &'t str,
+}
+
+/// Refuses a rendition in base64 if `before` it as many were tried as may be, in a rendition that stands within `depth`
+/// others.
+pub(super) fn check_count(before: usize, depth: usize) -> Result<(), Refusal> {
+    let most = if depth == 0 { TRIED_MAX } else { 1 };
+    if before < most {
+        return Ok(());
+    }
+    let detail =
+        format!("It is in base64, and {most} such parts of the document were tried before it, which is the most.");
+    Err(Refusal::new(UnreadReason::TooLarge, detail))
 }
 
 /// Reads it; `nesting` is that of the rendition around it.

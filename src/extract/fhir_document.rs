@@ -143,6 +143,7 @@ impl Reader<'_> {
             Some((place, Err(refusal))) if refusal.reason != UnreadReason::Empty => self.text.not_read(&place, refusal),
             _ => {}
         }
+        self.text.check_length()?;
         for inner in within {
             self.section(&inner, Some(kind), depth + 1)?;
         }
@@ -156,14 +157,16 @@ impl Reader<'_> {
             let declared = Declared::parse(attachment.string("contentType").as_deref());
             declared.format.map_or(u8::MAX, Format::rank)
         });
-        let mut taken = false;
+        let (mut taken, mut tried) = (false, 0);
         for attachment in ranked {
             if taken {
                 let detail = "Another attachment of the resource was read.";
                 self.text.not_read(&attachment.place, Refusal::new(UnreadReason::OtherRenditionChosen, detail));
                 continue;
             }
-            match self.attachment(attachment) {
+            let counted = embedded::check_count(tried, self.nesting.level);
+            tried += usize::from(attachment.string("data").is_some());
+            match counted.and_then(|()| self.attachment(attachment)) {
                 Ok(reading) => {
                     self.text.append(reading, &attachment.below("data").into());
                     taken = true;

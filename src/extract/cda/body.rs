@@ -31,6 +31,12 @@ fn is_html(text: Node<'_, '_>) -> bool {
     start.starts_with('<') && matches!(sniff::held(start.as_bytes()), Held::Known(Format::Html | Format::Xhtml))
 }
 
+/// Whether what a `text` holds is not among the signs of the document itself.
+pub(super) fn is_packed(text: Node<'_, '_>) -> bool {
+    // Anything without markup may turn out to be base64.
+    !is_html(text)
+}
+
 /// Reads what a `text` holds.
 pub(super) fn read(node: Node<'_, '_>, nesting: Nesting<'_>) -> Result<Reading, Refusal> {
     let text: String = node.children().filter(Node::is_text).filter_map(|child| child.text()).collect();

@@ -10,6 +10,10 @@ use super::narrative::is_block;
 /// Bytes of a path: C-CDA's reach 200. What lies deeper is said to stand in the last element whose path is as short.
 const PATH_BYTES_MAX: usize = 1_000;
 
+/// Paths that are made, at 150 bytes each: a C-CDA document of 20 MiB has 100,000 blocks. Blocks beyond are said to stand
+/// in the element around them.
+const PATHS_MAX: usize = 200_000;
+
 /// An element between the root and where the reader is.
 struct Step<'a> {
     name: &'a str,
@@ -26,6 +30,7 @@ struct Step<'a> {
 #[derive(Default)]
 pub(super) struct Trail<'a> {
     steps: Vec<Step<'a>>,
+    paths: usize,
 }
 
 impl<'a> Trail<'a> {
@@ -62,7 +67,8 @@ impl<'a> Trail<'a> {
         let known = self.steps[..(last + 1).min(self.steps.len())].iter().rposition(|step| step.path.is_some());
         let mut path = known.and_then(|at| self.steps[at].path.clone()).unwrap_or_else(|| Path::from(""));
         for step in self.steps.iter_mut().take(last + 1).skip(known.map_or(0, |at| at + 1)) {
-            if path.len() + step.name.len() <= PATH_BYTES_MAX {
+            if path.len() + step.name.len() <= PATH_BYTES_MAX && self.paths < PATHS_MAX {
+                self.paths += 1;
                 path = match step.number {
                     Some(number) => format!("{path}/{}[{number}]", step.name).into(),
                     None => format!("{path}/{}", step.name).into(),

@@ -2,6 +2,7 @@
 
 use roxmltree::Error;
 
+use super::super::markup::MARKUP_BYTES_MAX;
 use super::super::references;
 
 /// Bytes of the name of a character reference: HTML's longest is `CounterClockwiseContourIntegral`.
@@ -21,10 +22,11 @@ pub(super) fn of(text: &str, fault: &Error) -> Option<(String, String)> {
         | Error::InvalidComment(_)
         | Error::InvalidCharacterData(_)
         | Error::InvalidName(_)
+        | Error::UnknownToken(_)
         | Error::InvalidChar(..)
         | Error::InvalidChar2(..) => {
             let note = "references or characters that XML does not know are read as in HTML, or dropped";
-            Some((mended(text), note.to_owned()))
+            Some((mended(text)?, note.to_owned()))
         }
         _ => None,
     }
@@ -54,11 +56,14 @@ fn declared(text: &str, prefix: &str) -> Option<String> {
     }
 }
 
-/// The text without comments and control characters, and with references that XML knows.
-fn mended(text: &str) -> String {
+/// The text without comments and control characters, and with references that XML knows; nothing if it grew too long.
+fn mended(text: &str) -> Option<String> {
     let mut out = String::with_capacity(text.len() + text.len() / 16);
     let mut rest = text;
     while !rest.is_empty() {
+        if out.len() > MARKUP_BYTES_MAX {
+            return None;
+        }
         if let Some(comment) = rest.strip_prefix("<!--") {
             rest = comment.find("-->").map_or("", |end| &comment[end + 3..]);
             continue;
@@ -84,7 +89,7 @@ fn mended(text: &str) -> String {
         };
         rest = &rest[length..];
     }
-    out
+    Some(out)
 }
 
 /// Whether a `<` before `rest` can begin something: in "<5 mm" it cannot.
