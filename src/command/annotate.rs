@@ -12,7 +12,7 @@ use crate::classify::{Classifier, ClassifyError, Unit};
 use crate::domain::annotation::{Annotation, ModelVersion};
 use crate::domain::label::Label;
 use crate::domain::narrative::{Narrative, Span};
-use crate::view::CoverageView;
+use crate::view::{CoverageView, SourceView};
 
 /// Annotate reports or texts: one line of JSON in, one line of JSON out, in order
 #[derive(Clone, Debug, clap::Args)]
@@ -150,6 +150,7 @@ struct EvidenceJson {
     end: Option<usize>,
     text: String,
     score: f32,
+    source: Vec<SourceView>,
 }
 
 /// A model version as the commands print it.
@@ -189,6 +190,7 @@ impl Annotated {
             end: place(evidence.span).map(|(_, end)| end),
             text: evidence.span.of(narrative.text()).to_owned(),
             score: evidence.score.get(),
+            source: SourceView::all(&narrative.source_of(evidence.span)),
         });
         let scores = annotation.scores.map(|scores| {
             let named = Label::ALL.into_iter().filter_map(|label| Some((own_name(label)?, scores.of(label).get())));

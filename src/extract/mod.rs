@@ -1,16 +1,18 @@
 //! `SourceDocument` → `Narrative`: the text of a report, with its sections and sentences.
 //!
 //! Pure and without errors: whatever cannot be read is told in the narrative's coverage. `choose` picks among the
-//! attachments, `sniff` recognises their formats, one file per format reads them, `sections` and `sentences` divide
-//! the text.
+//! attachments, `parts` among those of the report, `sniff` recognises their formats, one file per format reads them,
+//! `sections` and `sentences` divide the text.
 
 mod boundary;
 mod charset;
 mod choose;
 mod headings;
 mod html;
+mod likeness;
 mod lines;
 mod markup;
+mod parts;
 mod plain;
 mod rendition;
 mod sections;
@@ -20,76 +22,111 @@ mod words;
 
 use std::ops::Range;
 
-use crate::domain::document::SourceDocument;
-use crate::domain::narrative::{Narrative, Section, SectionKind, Sentence, Span};
-use choose::Chosen;
-use rendition::Marked;
+use crate::domain::document::{AttachmentRole, SourceDocument};
+use crate::domain::narrative::{Drawn, Narrative, Section, SectionKind, Sentence, Span};
+use crate::domain::source_map::SourceMap;
+use choose::{Chosen, Piece};
+use rendition::{Marked, Reading};
 use sections::Part;
 
 pub use sniff::Format;
 
-/// Between the report, its conclusion and its hidden text.
+/// Between the report, what its other elements add, and its hidden text.
 const SEPARATOR: &str = "\n\n";
 
 /// Reads a document.
 pub fn narrative(document: SourceDocument) -> Narrative {
     let SourceDocument { attachments, .. } = document;
-    let Chosen { report, conclusions, coverage } = choose::choose(&attachments);
-    let mut draft = Draft::new(report.body, &report.headings);
-    for conclusion in &conclusions {
-        draft.append(conclusion, SectionKind::Impression);
+    let Chosen { pieces, coverage } = choose::choose(&attachments);
+    let mut draft = Draft::default();
+    let mut hidden = Vec::new();
+    for Piece { rendition, role, reading } in pieces {
+        let Reading { body, map, headings, hidden: concealed, hidden_map, .. } = reading;
+        hidden.push((concealed, rendition, hidden_map));
+        let layout = match role {
+            AttachmentRole::Report | AttachmentRole::ResourceText => Layout::Headed(headings),
+            AttachmentRole::Result => Layout::Rows(SectionKind::Findings),
+            AttachmentRole::ConclusionCode => Layout::Rows(SectionKind::Other),
+            AttachmentRole::Note => Layout::One(SectionKind::Other),
+            AttachmentRole::Conclusion => Layout::One(SectionKind::Impression),
+        };
+        draft.append(body, rendition, map, &layout);
     }
-    draft.append(&report.hidden, SectionKind::Hidden);
-    let Draft { text, sections, sentences } = draft;
-    Narrative::new(text, sections, sentences, coverage)
+    for (body, rendition, map) in hidden {
+        draft.append(body, rendition, map, &Layout::One(SectionKind::Hidden));
+    }
+    let Draft { text, sections, sentences, drawn, .. } = draft;
+    Narrative::new(text, sections, sentences, coverage).drawn_from(drawn)
+}
+
+/// How a text is divided.
+enum Layout {
+    /// By its headings, those among them that the format marks.
+    Headed(Vec<Marked>),
+    /// It is one section, whatever headings are in it.
+    One(SectionKind),
+    /// It is a row of a section that has a row for each of its like.
+    Rows(SectionKind),
 }
 
 /// A narrative in the making.
+#[derive(Default)]
 struct Draft {
     text: String,
     sections: Vec<Section>,
     sentences: Vec<Sentence>,
+    drawn: Vec<Drawn>,
+    /// Set if the last text was a row of a section of this kind.
+    rows: Option<SectionKind>,
 }
 
 impl Draft {
-    /// The report itself, with the sections that its headings make.
-    fn new(text: String, headings: &[Marked]) -> Self {
-        let lines = lines::lines(&text);
-        let parts = sections::parts(&text, &lines, headings);
-        let parts = if text.is_empty() { Vec::new() } else { parts };
-        let sentences = sentences::sentences(&text, &lines, &parts);
-        let mut draft = Self { text, sections: Vec::new(), sentences: Vec::new() };
-        draft.add(0, &parts, sentences);
-        draft
-    }
-
-    /// Text that is one section, whatever headings are in it.
-    fn append(&mut self, text: &str, kind: SectionKind) {
-        if text.is_empty() {
+    /// Puts a text behind what is there.
+    fn append(&mut self, body: String, rendition: usize, map: SourceMap, layout: &Layout) {
+        if body.is_empty() {
             return;
         }
-        if let Some(last) = self.sections.last_mut() {
-            self.text.push_str(SEPARATOR);
-            let end = self.text.len();
-            last.span = span(&self.text, last.span.start()..end);
-        }
+        let lines = lines::lines(&body);
+        let one = |kind| vec![Part { kind, title: None, body: 0, range: 0..body.len() }];
+        let parts = match layout {
+            Layout::Headed(headings) => sections::parts(&body, &lines, headings),
+            Layout::One(kind) | Layout::Rows(kind) => one(*kind),
+        };
+        let sentences = sentences::sentences(&body, &lines, &parts);
+        let row = if let Layout::Rows(kind) = layout { Some(*kind) } else { None };
+        let goes_on = row.is_some() && self.rows == row;
+        self.rows = row;
+        self.separate(if goes_on { "\n" } else { SEPARATOR });
         let offset = self.text.len();
-        self.text.push_str(text);
-        let part = Part { kind, title: None, body: 0, range: 0..text.len() };
-        let parts = [part];
-        let sentences = sentences::sentences(text, &lines::lines(text), &parts);
-        self.add(offset, &parts, sentences);
+        self.text.push_str(&body);
+        self.drawn.push(Drawn { range: offset..self.text.len(), rendition, map });
+        let first = if goes_on { self.sections.len() - 1 } else { self.sections.len() };
+        self.add(offset, first, &parts, sentences);
     }
 
-    fn add(&mut self, offset: usize, parts: &[Part], sentences: Vec<(Range<usize>, usize)>) {
-        let first = self.sections.len();
+    /// Ends what is there with a separator, which belongs to the section before it.
+    fn separate(&mut self, separator: &str) {
+        if let Some(last) = self.sections.last_mut() {
+            self.text.push_str(separator);
+            last.span = span(&self.text, last.span.start()..self.text.len());
+        }
+    }
+
+    /// Adds the sections and sentences of a text that was put at `offset`; its first section is number `first`, which
+    /// may be there already.
+    fn add(&mut self, offset: usize, first: usize, parts: &[Part], sentences: Vec<(Range<usize>, usize)>) {
         let text = &self.text;
         let place = |range: Range<usize>| span(text, range.start + offset..range.end + offset);
-        self.sections.extend(parts.iter().map(|part| Section {
-            kind: part.kind,
-            title: part.title.clone().map(place),
-            span: place(part.range.clone()),
-        }));
+        for (number, part) in (first..).zip(parts) {
+            let own = place(part.range.clone());
+            match self.sections.get_mut(number) {
+                Some(section) => section.span = section.span.join(own),
+                None => {
+                    let title = part.title.clone().map(place);
+                    self.sections.push(Section { kind: part.kind, title, span: own });
+                }
+            }
+        }
         let sentence = |(range, section): (_, usize)| Sentence { span: place(range), section: first + section };
         self.sentences.extend(sentences.into_iter().map(sentence));
     }
@@ -123,6 +160,7 @@ mod tests {
             identifiers: Vec::new(),
             replaces: Vec::new(),
             attachments: attachments.into_iter().enumerate().map(attachment).collect(),
+            results: Vec::new(),
         }
     }
 

@@ -11,7 +11,8 @@ use super::reference::BaseUrl;
 use crate::domain::annotation::ModelVersion;
 use crate::domain::document::{Effective, Identifier, Reference, ResourceType, WithdrawReason};
 use crate::domain::label::{Category, Label};
-use crate::domain::observation::{Answer, Standing};
+use crate::domain::observation::{Answer, CodePoints, EvidencePlace, Standing};
+use crate::domain::source_map::Place;
 
 /// The system of our Observations' identifiers; the value is the Observation's id.
 pub const SYSTEM_OBSERVATION_ID: &str = "http://responsum.health/fhir/sid/observation";
@@ -21,7 +22,6 @@ pub const SYSTEM_OBSERVATION_ID: &str = "http://responsum.health/fhir/sid/observ
 /// Its references are absolute, so that it means the same wherever it is read.
 pub fn observation(answer: &Answer, base: &BaseUrl) -> Result<Authored, AuthoringError> {
     let report = base.join(&answer.report.relative());
-    let narrative = base.join(&format!("Binary/{}", answer.narrative));
     authoring::observation(&ObservationDraft {
         id: answer.observation_id.clone(),
         version_id: Some(answer.version.to_string()),
@@ -44,17 +44,34 @@ pub fn observation(answer: &Answer, base: &BaseUrl) -> Result<Authored, Authorin
         device: ReferenceDraft::to(base.join(&format!("Device/{}", device_id(&answer.model)))),
         derived_from: (answer.report.resource_type == ResourceType::DocumentReference)
             .then(|| ReferenceDraft::to(report)),
-        evidence: answer
-            .evidence
-            .iter()
-            .map(|span| EvidenceDraft {
-                reference: narrative.clone(),
-                path: Some("Binary.data".into()),
-                offset: span.offset,
-                length: span.length,
-            })
-            .collect(),
+        evidence: answer.evidence.iter().flat_map(|place| evidence(answer, place, base)).collect(),
     })
+}
+
+/// Where one span stands: first in our narrative, then in the report itself, where its format counts characters. An
+/// XPath or a page has no place in the extension; `$annotation` tells it.
+fn evidence(answer: &Answer, place: &EvidencePlace, base: &BaseUrl) -> Vec<EvidenceDraft> {
+    let CodePoints { offset, length } = place.narrative;
+    let narrative = base.join(&format!("Binary/{}", answer.narrative));
+    // The version: a later one may have another text at the same place.
+    let report = base.join(&format!("{}/_history/{}", answer.report.relative(), answer.document_version));
+    let draft = |reference: &str, path: String, offset, length| EvidenceDraft {
+        reference: reference.to_owned(),
+        path: Some(path),
+        offset,
+        length,
+    };
+    let in_report = place.source.iter().filter_map(|source| match &source.place {
+        Some(Place::Characters(range)) => Some(draft(&report, data_path(&source.origin), range.start, range.len())),
+        Some(Place::Element(_) | Place::Pages(..)) | None => None,
+    });
+    std::iter::once(draft(&narrative, "Binary.data".into(), offset, length)).chain(in_report).collect()
+}
+
+/// The path of the element that holds an attachment's bytes; other elements hold their text themselves.
+fn data_path(origin: &str) -> String {
+    let is_attachment = origin.starts_with("DiagnosticReport.presentedForm[") || origin.ends_with(".attachment");
+    if is_attachment { format!("{origin}.data") } else { origin.to_owned() }
 }
 
 /// The Provenance of one version of an Observation: which model made it, of which version of the report.
@@ -173,5 +190,67 @@ fn reference(reference: &Reference, base: &BaseUrl) -> ReferenceDraft {
     ReferenceDraft {
         reference: reference.reference.as_deref().and_then(|text| base.absolute(text)),
         identifier: reference.identifier.as_ref().map(identifier),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::document::{About, LogicalId, ReportKey, Sha256Digest, SourceName};
+    use crate::domain::label::Score;
+    use crate::domain::narrative::SourceSpan;
+
+    #[test]
+    fn evidence_points_into_the_original_where_its_format_counts_characters() {
+        let source = |origin: &str, place| SourceSpan { rendition: 0, origin: origin.to_owned(), place: Some(place) };
+        let place = EvidencePlace {
+            narrative: CodePoints { offset: 4, length: 3 },
+            source: vec![
+                source("DiagnosticReport.presentedForm[0]", Place::Characters(10..15)),
+                source("DocumentReference.content[1].attachment", Place::Characters(0..2)),
+                source("DiagnosticReport.conclusion", Place::Characters(7..9)),
+                source("DiagnosticReport.presentedForm[1]", Place::Pages(1, 2)),
+            ],
+        };
+        let base = BaseUrl::new("http://x/fhir");
+        let drafts = evidence(&answer(), &place, &base);
+        let told: Vec<_> =
+            drafts.iter().map(|d| (d.reference.as_str(), d.path.as_deref(), d.offset, d.length)).collect();
+        let report = "http://x/fhir/DiagnosticReport/r/_history/2";
+        assert_eq!(
+            told,
+            [
+                ("http://x/fhir/Binary/00000000-0000-0000-0000-000000000000", Some("Binary.data"), 4, 3),
+                (report, Some("DiagnosticReport.presentedForm[0].data"), 10, 5),
+                (report, Some("DocumentReference.content[1].attachment.data"), 0, 2),
+                (report, Some("DiagnosticReport.conclusion"), 7, 2),
+            ]
+        );
+    }
+
+    fn answer() -> Answer {
+        let moment = time::OffsetDateTime::UNIX_EPOCH;
+        Answer {
+            observation_id: "obs-1".to_owned(),
+            version: 1,
+            standing: Standing::Preliminary,
+            withdrawn: None,
+            recorded_at: moment,
+            annotated_at: moment,
+            report: ReportKey {
+                source: SourceName::local(),
+                resource_type: ResourceType::DiagnosticReport,
+                logical_id: LogicalId::new("r").expect("an id"),
+            },
+            document_version: 2,
+            about: About::default(),
+            narrative: uuid::Uuid::nil(),
+            label: Label::Responded,
+            category: Category::Partial,
+            confidence: Score::new(0.9).expect("a score"),
+            cancer: true,
+            evidence: Vec::new(),
+            model: ModelVersion { id: "m".to_owned(), version: "1".to_owned(), sha256: Sha256Digest([0; 32]) },
+        }
     }
 }

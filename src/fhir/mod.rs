@@ -10,4 +10,5 @@ pub mod bundle;
 pub mod json;
 pub mod reference;
 pub mod report;
+mod result;
 pub mod splice;

@@ -8,8 +8,10 @@
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
+use serde_json::value::RawValue;
 
 use super::json::{self, JsonError, RawObject};
+use super::result;
 use crate::domain::document::{
     About, Attachment, AttachmentContent, AttachmentRole, Disposition, Effective, Identifier, LogicalId, Reference,
     ResourceType, SourceDocument, WithdrawReason,
@@ -58,8 +60,18 @@ pub fn read(body: &[u8]) -> Result<SourceDocument, ReadError> {
         ResourceType::DiagnosticReport => presented_forms(&resource),
         ResourceType::DocumentReference => contents(&resource),
     };
-    attachments.extend(conclusion(&resource, resource_type));
+    if resource_type == ResourceType::DiagnosticReport {
+        attachments.extend(result::results(&resource));
+        attachments.extend(conclusion_codes(&resource));
+        attachments.extend(notes(&resource));
+        attachments.extend(conclusion(&resource));
+    }
     attachments.extend(resource_text(&resource, resource_type));
+    let results = attachments.iter().filter_map(|attachment| match &attachment.content {
+        AttachmentContent::Referenced(reference) => Some(reference.clone()),
+        _ => None,
+    });
+    let results = results.collect();
     let context = resource.object("context");
     let (encounter, effective) = match resource_type {
         ResourceType::DiagnosticReport => (reference(&resource, "encounter"), effective(&resource)),
@@ -81,7 +93,31 @@ pub fn read(body: &[u8]) -> Result<SourceDocument, ReadError> {
         identifiers,
         replaces: replaces(&resource),
         attachments,
+        results,
     })
+}
+
+/// Adds an Observation that was fetched to the report that has it as a result. True if the report has it, and it is
+/// one.
+///
+/// `reference` is one of [`SourceDocument::results`], `observation` the resource as FHIR JSON.
+pub fn add_result(document: &mut SourceDocument, reference: &str, observation: &[u8]) -> bool {
+    let Some(content) = json::text(observation).ok().and_then(|text| RawObject::parse(text).ok()) else {
+        return false;
+    };
+    if content.get::<String>("resourceType").as_deref() != Some("Observation") {
+        return false;
+    }
+    let awaited = |attachment: &&mut Attachment| {
+        matches!(&attachment.content, AttachmentContent::Referenced(awaited) if awaited == reference)
+    };
+    let mut found = false;
+    for attachment in document.attachments.iter_mut().filter(awaited) {
+        attachment.content = result::content(&content);
+        found = true;
+    }
+    document.results.retain(|awaited| awaited != reference);
+    found
 }
 
 fn head_of(resource: &RawObject<'_>) -> Result<Head, ReadError> {
@@ -213,19 +249,51 @@ fn decode_base64(raw: &str) -> AttachmentContent {
     }
 }
 
-fn conclusion(resource: &RawObject<'_>, resource_type: ResourceType) -> Option<Attachment> {
-    let raw = resource.raw("conclusion").filter(|_| resource_type == ResourceType::DiagnosticReport)?;
-    let content = match serde_json::from_str::<String>(raw.get()) {
+fn conclusion(resource: &RawObject<'_>) -> Option<Attachment> {
+    let content = string_content(resource.raw("conclusion")?);
+    Some(own_text("DiagnosticReport.conclusion".into(), AttachmentRole::Conclusion, content))
+}
+
+/// The words of the codes that sum the report up. A code without words says nothing to a reader.
+fn conclusion_codes(resource: &RawObject<'_>) -> Vec<Attachment> {
+    let codes = resource.objects("conclusionCode").into_iter().enumerate();
+    let told = codes.filter_map(|(index, concept)| {
+        let content = AttachmentContent::Bytes(format!("Conclusion code: {}", result::words(&concept)?).into());
+        let origin = format!("DiagnosticReport.conclusionCode[{index}]");
+        Some(own_text(origin, AttachmentRole::ConclusionCode, content))
+    });
+    told.collect()
+}
+
+/// R5: `note[]`; R4: the extension that stands for it.
+fn notes(resource: &RawObject<'_>) -> Vec<Attachment> {
+    const IN_R4: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note";
+    let annotation = |origin: String, annotation: &RawObject<'_>| {
+        Some(own_text(format!("{origin}.text"), AttachmentRole::Note, string_content(annotation.raw("text")?)))
+    };
+    let notes = resource.objects("note").into_iter().enumerate();
+    let notes = notes.filter_map(|(index, note)| annotation(format!("DiagnosticReport.note[{index}]"), &note));
+    let extensions = resource.objects("extension").into_iter().enumerate();
+    let in_r4 = extensions.filter_map(|(index, extension)| {
+        let is_note = extension.string("url").is_some_and(|url| url == IN_R4);
+        let note = extension.object("valueAnnotation").filter(|_| is_note)?;
+        annotation(format!("DiagnosticReport.extension[{index}].valueAnnotation"), &note)
+    });
+    notes.chain(in_r4).collect()
+}
+
+/// The content of an element that is a string.
+fn string_content(raw: &RawValue) -> AttachmentContent {
+    match serde_json::from_str::<String>(raw.get()) {
         Ok(text) if text.trim().is_empty() => AttachmentContent::Empty,
         Ok(text) => AttachmentContent::Bytes(text.into()),
         Err(_) => AttachmentContent::Malformed("it is not a string".into()),
-    };
-    Some(Attachment {
-        origin: "DiagnosticReport.conclusion".into(),
-        role: AttachmentRole::Conclusion,
-        content_type: Some("text/plain; charset=utf-8".into()),
-        content,
-    })
+    }
+}
+
+/// An element of the resource that holds its text itself.
+pub(super) fn own_text(origin: String, role: AttachmentRole, content: AttachmentContent) -> Attachment {
+    Attachment { origin, role, content_type: Some("text/plain; charset=utf-8".into()), content }
 }
 
 fn resource_text(resource: &RawObject<'_>, resource_type: ResourceType) -> Option<Attachment> {

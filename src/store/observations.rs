@@ -11,7 +11,7 @@ use crate::digest::sha256;
 use crate::domain::document::{Disposition, LogicalId, ResourceType, SourceName, WithdrawReason};
 use crate::domain::label::{Category, Label, Score};
 use crate::domain::observation::{
-    Answer, Change, Claim, CodePoints, Standing, is_about_cancer, observation_id, reconcile,
+    Answer, Change, Claim, EvidencePlace, Standing, is_about_cancer, observation_id, reconcile,
 };
 
 /// What a search asks for. Every condition must hold; of a list, one.
@@ -201,10 +201,7 @@ fn answer(row: &PgRow) -> Result<Answer, StoreError> {
         category: known("category", Category::from_code(row.get("category")))?,
         confidence: known("scores", confidence)?,
         cancer: is_about_cancer(row.get("cancer")),
-        evidence: evidence(row.get("evidence"))?
-            .into_iter()
-            .map(|e| CodePoints { offset: e.offset, length: e.length })
-            .collect(),
+        evidence: evidence(row.get("evidence"))?.into_iter().map(EvidencePlace::from).collect(),
         model: model_version(row)?,
     })
 }
