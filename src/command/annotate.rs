@@ -20,7 +20,7 @@ use crate::view::{CoverageView, SourceView};
 Each line is a FHIR DiagnosticReport or DocumentReference, or {\"id\", \"text\"}. A line that cannot be read gives
 {\"line\", \"error\"}; the others are annotated all the same, and the exit status is 1. Blank lines are passed over.
 `start` and `end` of the evidence count Unicode code points: of the text that was given, or of the narrative that was
-drawn from a FHIR resource (see `responsum extract`). `label` is the likeliest, in the model's own words; `mapped` is the
+drawn from a FHIR resource (see `responsum extract`); `source` tells where that stands in what was given. `label` is the likeliest, in the model's own words; `mapped` is the
 answer: it is not-stated, with `abstained` true, where the likeliest is not likely enough. No database is needed.
 
 Examples:
@@ -277,6 +277,7 @@ mod tests {
         assert_eq!(lines[0]["mapped"], "responded");
         assert_eq!(lines[0]["coverage"]["read"][0]["origin"], "DiagnosticReport.conclusion");
         assert_eq!(lines[0]["evidence"][0]["start"], 0);
+        assert_eq!(lines[0]["evidence"][0]["source"][0]["origin"], "DiagnosticReport.conclusion");
     }
 
     #[test]

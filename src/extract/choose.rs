@@ -1,5 +1,7 @@
 //! What is read of a document: the report, and what its other elements add.
 
+use std::borrow::Cow;
+
 use super::parts::{self, Candidate, Outcome, Part};
 use super::rendition::{self, NARRATIVE_CHARACTERS_MAX, Reading, Recognised, Refusal};
 use super::sniff::Format;
@@ -164,9 +166,13 @@ impl<'a> Choice<'a> {
 }
 
 /// Recognises an attachment that has bytes.
-fn recognised(attachment: &Attachment) -> Result<(Recognised, &[u8]), Refusal> {
+fn recognised(attachment: &Attachment) -> Result<(Recognised, Cow<'_, [u8]>), Refusal> {
     let bytes = content(attachment)?;
-    Ok((rendition::recognise(attachment.content_type.as_deref(), bytes)?, bytes))
+    let content_type = attachment.content_type.as_deref();
+    Ok(match rendition::encoded_twice(bytes) {
+        Some(inner) => (rendition::recognise(content_type, &inner)?.encoded_twice(), Cow::Owned(inner)),
+        None => (rendition::recognise(content_type, bytes)?, Cow::Borrowed(bytes)),
+    })
 }
 
 /// Reads an element that holds its text itself.
@@ -381,7 +387,7 @@ mod tests {
         assert_eq!((read(&chosen), unread(&chosen)), (vec!["html"], vec![("plain", other)]));
         assert!(chosen.coverage.unread[0].detail.contains("refers to another rendition"));
         // A title alone says nothing that the report does not.
-        assert_eq!(read(&choose_of("CT of chest")), ["html"]);
+        assert_eq!(read(&choose_of("CT chest")), ["html"]);
         // What says something of its own is not lost.
         let chosen = choose_of("Addendum: relapse.");
         assert_eq!(read(&chosen), ["plain", "html"]);

@@ -3,6 +3,8 @@
 //! FHIR says that several attachments are renditions of one report. EHRs send parts too: a report and its addendum, two
 //! pages, two exams. So the best format is read, and of its attachments all whose texts differ.
 
+use std::borrow::Cow;
+
 use super::choose::dense;
 use super::likeness::{Lexicon, Words};
 use super::rendition::{self, NARRATIVE_CHARACTERS_MAX, Reading, Recognised, Refusal};
@@ -39,7 +41,7 @@ pub(super) struct Candidate<'a> {
     pub(super) index: usize,
     pub(super) attachment: &'a Attachment,
     pub(super) recognised: Recognised,
-    pub(super) bytes: &'a [u8],
+    pub(super) bytes: Cow<'a, [u8]>,
 }
 
 /// A candidate that was read.
@@ -130,7 +132,7 @@ impl<'a> Search<'a> {
                 self.refuse(&candidate, UnreadReason::TooLarge, detail);
                 continue;
             }
-            match rendition::read(&candidate.recognised, candidate.bytes) {
+            match rendition::read(&candidate.recognised, &candidate.bytes) {
                 Ok(reading) => self.add(&mut texts, Part { candidate, reading }),
                 Err(refusal) => {
                     let origin = &candidate.attachment.origin;
@@ -178,8 +180,19 @@ impl<'a> Search<'a> {
         }
         while let Some(rank) = left.peek().map(|next| next.recognised.format.rank()) {
             let group = take_rank(left, rank);
+            let before = self.outcome.refusals.len();
+            let whole: Vec<_> =
+                group.iter().map(|c| (c.index, another_rendition(c, poor[0].origin()))).collect();
             let rich = self.read_group(group, &mut Vec::new());
             if rich.is_empty() {
+                if !refers {
+                    // Nothing says that it was needed: it is one more rendition, whether it can be read or not.
+                    self.outcome.refusals.truncate(before);
+                    let refusals = whole.into_iter().map(|(index, detail)| {
+                        (index, Refusal::new(UnreadReason::OtherRenditionChosen, detail))
+                    });
+                    self.outcome.refusals.extend(refusals);
+                }
                 continue;
             }
             if rich.iter().map(|text| text.words.total()).sum::<usize>() >= words.max(1) * times {
