@@ -28,15 +28,15 @@ pub(super) fn narrative(file: &Path) -> Result<Narrated> {
     // Vendors' files are not always well-formed to the letter; a count does not need it.
     reader.config_mut().check_end_names = false;
     let mut narrated = Narrated::default();
-    let mut open: Vec<Vec<u8>> = Vec::new();
+    let mut open: Vec<String> = Vec::new();
     // How many elements were open when the narrative began.
     let mut within: Option<usize> = None;
     loop {
         match reader.read_event().with_context(|| format!("read {}", file.display()))? {
             Event::Start(start) => {
-                let name = start.local_name().as_ref().to_vec();
-                narrated.unstructured |= name == b"nonXMLBody";
-                if within.is_none() && name == b"text" && open.last().is_some_and(|parent| parent == b"section") {
+                let name = start.local_name().as_ref().to_owned();
+                narrated.unstructured |= name == "nonXMLBody";
+                if within.is_none() && name == "text" && open.last().is_some_and(|parent| parent == "section") {
                     within = Some(open.len());
                     narrated.sections.push(Vec::new());
                 }
@@ -46,15 +46,9 @@ pub(super) fn narrative(file: &Path) -> Result<Narrated> {
                 open.pop();
                 within = within.filter(|depth| open.len() > *depth);
             }
-            Event::Text(piece) if within.is_some() => {
-                push(&mut narrated, &piece.decode().context("decode a text")?);
-            }
-            Event::CData(piece) if within.is_some() => {
-                push(&mut narrated, &piece.decode().context("decode a text")?);
-            }
-            Event::GeneralRef(reference) if within.is_some() => {
-                push(&mut narrated, &referred(&reference)?);
-            }
+            Event::Text(piece) if within.is_some() => push(&mut narrated, &piece),
+            Event::CData(piece) if within.is_some() => push(&mut narrated, &piece),
+            Event::GeneralRef(reference) if within.is_some() => push(&mut narrated, &referred(&reference)?),
             Event::Eof => break,
             _ => {}
         }
@@ -68,8 +62,7 @@ fn referred(reference: &quick_xml::events::BytesRef<'_>) -> Result<String> {
     if let Some(character) = reference.resolve_char_ref().context("read a reference")? {
         return Ok(character.to_string());
     }
-    let name = reference.decode().context("read a reference")?;
-    Ok(quick_xml::escape::resolve_predefined_entity(&name).unwrap_or_default().to_owned())
+    Ok(quick_xml::escape::resolve_predefined_entity(reference).unwrap_or_default().to_owned())
 }
 
 fn push(narrated: &mut Narrated, piece: &str) {
