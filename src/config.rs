@@ -3,6 +3,7 @@
 
 mod changes;
 mod models;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,7 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-pub use models::{LineupConfig, ModelSettings, ModelTable, SourceConfig};
+pub use models::{LineupConfig, ModelSettings, ModelTable};
+pub use sources::{Credentials, FhirVersion, Listen, Payload, SourceConfig, Write};
 
 use crate::classify::provider::{ExecutionProvider, MissingProvider};
 

@@ -33,6 +33,9 @@ pub enum PipelineError {
     /// The model that a re-annotation needs is not loaded here, or its thread has ended.
     #[error("the model of the re-annotation is not loaded")]
     ModelAway,
+    /// The job is a source's, and those are not done here.
+    #[error("a job of a source came to the pipeline")]
+    OfASource,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -45,7 +48,7 @@ impl PipelineError {
             Self::Store(error) => error.on_failure(),
             // Another process may have the model, and a reload may bring it back.
             Self::Classify(ClassifyError::QueueFull) | Self::ModelAway => OnFailure::Retry,
-            Self::Read(_) | Self::Extract | Self::Classify(_) => OnFailure::Fail,
+            Self::Read(_) | Self::Extract | Self::Classify(_) | Self::OfASource => OnFailure::Fail,
         }
     }
 }
@@ -81,6 +84,7 @@ impl Pipeline {
             JobKind::Annotate(id) => self.answer(job, *id).await,
             JobKind::Shadow { document, model } => self.shadow(job, *document, model).await,
             JobKind::Reannotate(id) => self.reannotate(job, *id).await,
+            JobKind::Fetch(_) | JobKind::Emit { .. } | JobKind::CatchUp(_) => Err(PipelineError::OfASource),
         }
     }
 

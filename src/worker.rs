@@ -18,6 +18,9 @@ use crate::telemetry;
 /// Wait after the store failed, so that a database that is away is not hammered.
 const STORE_FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Wait of a job whose other side is away and did not say for how long.
+const AWAY_PAUSE: Duration = Duration::from_secs(5);
+
 /// How often the queue's depth is counted for the metrics.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -112,6 +115,11 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
         OnFailure::Retry if job.attempt < attempts_max => {
             warn!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is tried again");
             settled(store.retry_job(&job, &text).await, "retry");
+        }
+        OnFailure::Later(pause) => {
+            let seconds = pause.unwrap_or(AWAY_PAUSE).as_secs_f64();
+            warn!(job = job.id, kind = job.kind.code(), seconds, error = %text, "a job waits for the other side");
+            settled(store.put_off_job(&job, seconds, &text).await, "later");
         }
         OnFailure::Retry | OnFailure::Fail => {
             error!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is given up");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::Config;
+use super::{Config, sources};
 use crate::classify::provider::{ExecutionProvider, MissingProvider, ProviderSettings};
 use crate::domain::document::SourceName;
 
@@ -36,14 +36,6 @@ pub struct ModelTable {
     pub execution_provider: Option<ExecutionProvider>,
     /// What to do where it is not there; `model.execution_provider_missing` if not set.
     pub execution_provider_missing: Option<MissingProvider>,
-}
-
-/// `[sources.NAME]`: what holds for the reports of one source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SourceConfig {
-    /// The model that answers for it; `model.active` if not set.
-    pub model: Option<String>,
 }
 
 /// How one model is run.
@@ -92,7 +84,8 @@ impl Config {
             },
         };
         let mut models: BTreeMap<_, _> = self.models.iter().map(|(name, t)| (name.clone(), settings(t))).collect();
-        let active = sources().map(|source| (source.clone(), self.active_for(&source).to_owned())).collect();
+        let active = sources::names(&self.sources).into_iter();
+        let active = active.map(|source| (source.clone(), self.active_for(&source).to_owned())).collect();
         if self.describes_one() || self.named().contains(DEFAULT) {
             let (path, calibration) = (self.model.path.clone(), self.model.calibration.clone());
             let simple = ModelTable { path, calibration, ..ModelTable::default() };
@@ -117,14 +110,10 @@ impl Config {
         let of_sources = self.sources.values().filter_map(|source| source.model.as_deref());
         let active = self.model.active.as_deref();
         // Without `active`, `default` answers wherever a source names no other.
-        let default = sources().any(|source| self.active_for(&source) == DEFAULT).then_some(DEFAULT);
+        let default =
+            sources::names(&self.sources).iter().any(|source| self.active_for(source) == DEFAULT).then_some(DEFAULT);
         shadow.chain(of_sources).chain(active).chain(default).collect()
     }
-}
-
-/// The sources that there are. Reports that are pushed to our own API are of `local`.
-fn sources() -> impl Iterator<Item = SourceName> {
-    std::iter::once(SourceName::local())
 }
 
 /// Adds what is wrong with the models and with what is said of them.
@@ -159,14 +148,8 @@ pub(super) fn check(config: &Config, faults: &mut Vec<String>) {
     if unique.len() < config.model.shadow.len() {
         faults.push("model.shadow: it names a model twice".to_owned());
     }
-    for source in config.sources.keys() {
-        if !sources().any(|known| known.as_str() == source) {
-            let names: Vec<_> = sources().map(|known| known.as_str().to_owned()).collect();
-            faults.push(format!("[sources.{source}]: there is no such source; there are {}", names.join(", ")));
-        }
-    }
     for name in &config.model.shadow {
-        if sources().all(|source| config.active_for(&source) == name) {
+        if sources::names(&config.sources).iter().all(|source| config.active_for(source) == name) {
             faults.push(format!("model.shadow: {name:?} answers already; a shadow looks on while another answers"));
         }
     }
@@ -260,7 +243,6 @@ mod tests {
             ("[model]\nactive = \"x\"", "model.active: there is no model \"x\"; there are "),
             ("[model]\nshadow = [\"x\"]", "model.shadow: there is no model \"x\"; there are default"),
             ("[sources.local]\nmodel = \"x\"", "sources.local.model: there is no model \"x\""),
-            ("[sources.ehr]", "[sources.ehr]: there is no such source; there are local"),
             ("[model]\nshadow = [\"default\"]", "\"default\" answers already"),
             ("[model]\nshadow = [\"a\", \"a\"]\n[models.a]", "names a model twice"),
             ("[models.a]\npath = \"/no/such\"", "models.a.path: there is no such file: /no/such"),
@@ -280,10 +262,9 @@ mod tests {
             let said = load(toml).expect_err("a fault").to_string();
             assert!(said.contains(expected), "{toml}: {said}");
         }
-        let all =
-            "[model]\nactive = \"x\"\nshadow = [\"y\"]\n[models.a]\nthreads = 0\n[models.b]\ntreads = 1\n[sources.ehr]";
+        let all = "[model]\nactive = \"x\"\nshadow = [\"y\"]\n[models.a]\nthreads = 0\n[models.b]\ntreads = 1";
         let said = load(all).expect_err("faults").to_string();
-        for part in ["5 faults", "model.active", "model.shadow", "models.a.threads", "[models.b]", "[sources.ehr]"] {
+        for part in ["4 faults", "model.active", "model.shadow", "models.a.threads", "[models.b]"] {
             assert!(said.contains(part), "{part} is missing in: {said}");
         }
     }

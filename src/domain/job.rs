@@ -1,8 +1,10 @@
 //! A queued step: claimed with a lease, settled with its results.
 
+use std::time::Duration;
+
 use uuid::Uuid;
 
-use super::document::DocumentId;
+use super::document::{DocumentId, LogicalId, ReportKey, ResourceType, SourceName};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +20,17 @@ pub enum JobKind {
     },
     /// Annotate the next document of a re-annotation. The job stays until the last one is done.
     Reannotate(ReannotationId),
+    /// Read a report from its source and store it.
+    Fetch(ReportKey),
+    /// Bring an Observation at its report's source in line with ours.
+    Emit {
+        /// Where.
+        source: SourceName,
+        /// Our id of it.
+        observation_id: String,
+    },
+    /// Search a source for what was missed.
+    CatchUp(SourceName),
 }
 
 impl JobKind {
@@ -27,6 +40,9 @@ impl JobKind {
             Self::Annotate(_) => "annotate",
             Self::Shadow { .. } => "shadow",
             Self::Reannotate(_) => "reannotate",
+            Self::Fetch(_) => "fetch",
+            Self::Emit { .. } => "emit",
+            Self::CatchUp(_) => "catch-up",
         }
     }
 }
@@ -55,6 +71,8 @@ pub struct LeasedJob {
     pub lease: Uuid,
     /// 1 on the first try.
     pub attempt: i32,
+    /// How often it had been asked for when it was claimed. Asked for again meanwhile, it is done once more.
+    pub asked: i32,
 }
 
 /// What to do with a job that failed: decided where the cause is known. Unknown means `Fail`.
@@ -64,4 +82,15 @@ pub enum OnFailure {
     Retry,
     /// Give up where people see it: trying again gives the same.
     Fail,
+    /// The other side is away or asks us to wait: try again, and never give up for that.
+    Later(Option<Duration>),
+}
+
+impl JobKind {
+    /// What a [`Fetch`](Self::Fetch) job's `source` and `target` (`Type/id`) stand for.
+    pub fn fetch(source: SourceName, target: &str) -> Option<Self> {
+        let (name, id) = target.split_once('/')?;
+        let (resource_type, logical_id) = (ResourceType::from_name(name)?, LogicalId::new(id)?);
+        Some(Self::Fetch(ReportKey { source, resource_type, logical_id }))
+    }
 }

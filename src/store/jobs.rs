@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::rows::known;
 use super::{JOBS_CHANNEL, Store, StoreError, observations, while_doing};
-use crate::domain::document::DocumentId;
+use crate::domain::document::{DocumentId, SourceName};
 use crate::domain::job::{JobClass, JobKind, LeasedJob, ReannotationId};
 
 /// How long a claim holds without a sign of life. A dead worker's jobs are free after this; a live worker renews.
@@ -34,7 +34,7 @@ macro_rules! claim {
             "UPDATE jobs SET lease = $1, attempts = attempts + 1, due_at = now() + make_interval(secs => $2)
              WHERE job_id = (",
             $which,
-            ") RETURNING job_id, kind, document_id, model_name, reannotation_id, lease, attempts"
+            ") RETURNING job_id, kind, document_id, model_name, reannotation_id, source, target, lease, attempts, asked"
         )
     };
 }
@@ -52,7 +52,7 @@ impl Store {
                  ORDER BY job_id LIMIT 1 FOR UPDATE SKIP LOCKED"
             ),
             JobClass::Background => claim!(
-                "SELECT job_id FROM jobs WHERE kind <> 'annotate' AND NOT abandoned AND due_at <= now()
+                "SELECT job_id FROM jobs WHERE kind IN ('shadow', 'reannotate') AND NOT abandoned AND due_at <= now()
                    AND NOT EXISTS (SELECT 1 FROM jobs WHERE kind = 'annotate' AND NOT abandoned AND due_at <= now())
                  ORDER BY due_at, job_id LIMIT 1 FOR UPDATE SKIP LOCKED"
             ),
@@ -140,7 +140,10 @@ impl Store {
             abandoned: row.get("abandoned"),
         };
         let of = |kind: &str| rows.iter().find(|row| row.get::<&str, _>("kind") == kind).map(depth).unwrap_or_default();
-        Ok(["annotate", "shadow", "reannotate"].into_iter().map(|kind| (kind, of(kind))).collect())
+        Ok(["annotate", "shadow", "reannotate", "fetch", "emit", "catch-up"]
+            .into_iter()
+            .map(|kind| (kind, of(kind)))
+            .collect())
     }
 }
 
@@ -172,7 +175,7 @@ async fn fail_document(
 }
 
 /// Rings for the workers when the transaction commits.
-async fn ring(tx: &mut PgConnection) -> sqlx::Result<()> {
+pub(super) async fn ring(tx: &mut PgConnection) -> sqlx::Result<()> {
     sqlx::query("SELECT pg_notify($1, '')").bind(JOBS_CHANNEL).execute(tx).await.map(drop)
 }
 
@@ -233,19 +236,23 @@ pub(super) async fn take_turns(tx: &mut PgConnection, job: &LeasedJob) -> Result
     one_row(given_back.rows_affected())
 }
 
-/// Ends a job in the transaction that writes its results, if it is still ours.
+/// Ends a job in the transaction that writes its results, if it is still ours. If it was asked for again since it was
+/// claimed, it is due again instead.
 pub(super) async fn settle(tx: &mut PgConnection, job: &LeasedJob) -> Result<(), StoreError> {
-    let settled = sqlx::query("DELETE FROM jobs WHERE job_id = $1 AND lease = $2")
+    let settled = sqlx::query("DELETE FROM jobs WHERE job_id = $1 AND lease = $2 AND asked = $3")
         .bind(job.id)
         .bind(job.lease)
-        .execute(tx)
+        .bind(job.asked)
+        .execute(&mut *tx)
         .await
         .map_err(while_doing("settling a job"))?;
-    one_row(settled.rows_affected())
+    if settled.rows_affected() == 1 { Ok(()) } else { take_turns(tx, job).await }
 }
 
-fn leased_job(row: &PgRow) -> Result<LeasedJob, StoreError> {
+/// The job that a claim returned.
+pub(super) fn leased_job(row: &PgRow) -> Result<LeasedJob, StoreError> {
     let document = || known("document_id", row.get::<Option<Uuid>, _>("document_id").map(DocumentId));
+    let source = || known("source", row.get::<Option<&str>, _>("source").and_then(SourceName::new));
     let kind = match row.get("kind") {
         "annotate" => JobKind::Annotate(document()?),
         "shadow" => JobKind::Shadow { document: document()?, model: row.get("model_name") },
@@ -253,9 +260,18 @@ fn leased_job(row: &PgRow) -> Result<LeasedJob, StoreError> {
             "reannotation_id",
             row.get::<Option<Uuid>, _>("reannotation_id").map(ReannotationId),
         )?),
+        "fetch" => known("target", JobKind::fetch(source()?, row.get("target")))?,
+        "emit" => JobKind::Emit { source: source()?, observation_id: row.get("target") },
+        "catch-up" => JobKind::CatchUp(source()?),
         _ => return Err(StoreError::UnknownValue { what: "job kind" }),
     };
-    Ok(LeasedJob { id: row.get("job_id"), kind, lease: row.get("lease"), attempt: row.get("attempts") })
+    Ok(LeasedJob {
+        id: row.get("job_id"),
+        kind,
+        lease: row.get("lease"),
+        attempt: row.get("attempts"),
+        asked: row.get("asked"),
+    })
 }
 
 pub(super) fn one_row(rows: u64) -> Result<(), StoreError> {

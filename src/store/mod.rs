@@ -5,6 +5,7 @@
 mod agreement;
 mod annotations;
 pub mod embedded;
+mod exchange;
 mod intake;
 mod jobs;
 mod models;

@@ -230,7 +230,7 @@ impl ApiError {
 
 fn store_kind(error: &StoreError) -> (StatusCode, IssueCode) {
     match error.on_failure() {
-        OnFailure::Retry => (StatusCode::SERVICE_UNAVAILABLE, IssueCode::NoStore),
+        OnFailure::Retry | OnFailure::Later(_) => (StatusCode::SERVICE_UNAVAILABLE, IssueCode::NoStore),
         OnFailure::Fail => (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception),
     }
 }
@@ -241,7 +241,7 @@ fn pipeline_kind(error: &PipelineError) -> (StatusCode, IssueCode) {
         PipelineError::Read(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
         PipelineError::Classify(ClassifyError::QueueFull) => (StatusCode::SERVICE_UNAVAILABLE, IssueCode::Throttled),
         PipelineError::Store(error) => store_kind(error),
-        PipelineError::Classify(_) | PipelineError::Extract | PipelineError::ModelAway => {
+        PipelineError::Classify(_) | PipelineError::Extract | PipelineError::ModelAway | PipelineError::OfASource => {
             (StatusCode::INTERNAL_SERVER_ERROR, IssueCode::Exception)
         }
     }
