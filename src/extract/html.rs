@@ -1,68 +1,18 @@
-//! HTML and XHTML: the text as a person reads it, line by line.
-
-use scraper::{Html, Node};
+//! HTML and XHTML: the text as a person reads it, line by line, and where it stands in the markup.
 
 use super::charset;
-use super::markup;
-use super::plain;
-use super::rendition::{Marked, Reading, Refusal, not_decodable};
+use super::elements::{RAW, VERBATIM};
+use super::flow::Writer;
+use super::markup::{MARKUP_BYTES_MAX, Markup, Token};
+use super::rendition::{NARRATIVE_CHARACTERS_MAX, Reading, Refusal, not_decodable, too_long};
+use super::tree::{OverLimit, Tree};
 use crate::domain::narrative::UnreadReason;
 
 /// Bytes in which a document must name its charset (WHATWG HTML, "prescan a byte stream": 1,024).
 const CHARSET_PRESCAN_BYTES_MAX: usize = 1024;
 
-/// Between the cells of a table row.
-const CELL_SEPARATOR: &str = " | ";
-
-/// Elements that are never text to a reader.
-const LEFT_OUT: [&str; 7] = ["head", "script", "style", "template", "noscript", "noframes", "title"];
-
-/// Elements that stand apart from what is around them.
-const APART: [&str; 25] = [
-    "address",
-    "article",
-    "aside",
-    "blockquote",
-    "center",
-    "details",
-    "dl",
-    "fieldset",
-    "figure",
-    "footer",
-    "form",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "header",
-    "hr",
-    "main",
-    "nav",
-    "ol",
-    "p",
-    "pre",
-    "section",
-];
-
-/// Elements that begin and end a line.
-const LINE: [&str; 14] = [
-    "body",
-    "caption",
-    "dd",
-    "div",
-    "dt",
-    "figcaption",
-    "html",
-    "legend",
-    "li",
-    "option",
-    "summary",
-    "tbody",
-    "thead",
-    "tr",
-];
+/// Bytes of text that hold more characters than a narrative may, whatever they are: what follows is not read.
+const TEXT_BYTES_MAX: usize = NARRATIVE_CHARACTERS_MAX * 4;
 
 /// Reads HTML, or (`xml`) HTML written as XML. Charset by `content_type_charset`, else as the markup says.
 pub(super) fn read(bytes: &[u8], content_type_charset: Option<&str>, xml: bool) -> Result<Reading, Refusal> {
@@ -71,13 +21,68 @@ pub(super) fn read(bytes: &[u8], content_type_charset: Option<&str>, xml: bool) 
         .map(|label| (label, "the content type"))
         .or(named.as_deref().map(|label| (label, "the markup")));
     let decoded = charset::decode(bytes, declared).map_err(|fault| not_decodable(&fault))?;
-    let markup = markup::prepared(&decoded.text, xml)
-        .map_err(|over| Refusal::new(UnreadReason::TooLarge, format!("It holds {}.", over.0)))?;
-    let mut writer = Writer::default();
-    walk(&Html::parse_document(&markup), &mut writer);
-    let mut reading = writer.finish();
+    let mut reading = read_markup(&decoded.text, xml)?;
     reading.notes.splice(0..0, decoded.notes);
     Ok(reading)
+}
+
+/// Reads markup whose characters are known.
+pub(super) fn read_markup(source: &str, xml: bool) -> Result<Reading, Refusal> {
+    let over = |what: String| Refusal::new(UnreadReason::TooLarge, format!("It holds {what}."));
+    if source.len() > MARKUP_BYTES_MAX {
+        let mib = MARKUP_BYTES_MAX >> 20;
+        return Err(over(format!("{} bytes of markup, more than {mib} MiB", source.len())));
+    }
+    let mut markup = Markup::new(source, xml);
+    let mut tree = Tree::new(source, xml);
+    while let Some(token) = markup.next() {
+        take(token, &mut markup, &mut tree, xml).map_err(|limit| over(limit.0))?;
+        if tree.writer.visible.text.len() + tree.writer.hidden.text.len() > TEXT_BYTES_MAX {
+            return Err(too_long(NARRATIVE_CHARACTERS_MAX + 1));
+        }
+    }
+    let mut reading = reading_of(tree.finish());
+    if markup.unended_tags > 0 {
+        reading.notes.push(format!("{} tags never end, and are read as text", markup.unended_tags));
+    }
+    if let Some((what, from)) = markup.unended
+        && source[from..].contains(char::is_alphanumeric)
+    {
+        let place = format!("from character {} of the markup", source[..from].chars().count());
+        let detail = format!("{} begins there that never ends: a browser shows nothing of it.", element_phrase(what));
+        reading.unread.push((place, Refusal::new(UnreadReason::Malformed, detail)));
+    }
+    Ok(reading)
+}
+
+/// "A comment", "An element `style`".
+fn element_phrase(what: &str) -> String {
+    match what.strip_prefix("a ") {
+        Some(what) => format!("A {what}"),
+        None => format!("An element `{what}`"),
+    }
+}
+
+fn take<'t>(token: Token<'t>, markup: &mut Markup<'t>, tree: &mut Tree<'t>, xml: bool) -> Result<(), OverLimit> {
+    match token {
+        Token::Text(slice) => tree.writer.text(slice.range()),
+        Token::Data(slice) => tree.writer.data(slice.range()),
+        Token::Close(element) => tree.close(element)?,
+        Token::Open(tag) => {
+            let drawing = tree.in_drawing();
+            tree.open(&tag)?;
+            let raw = tag.element.is(RAW) && !drawing && !(xml && tag.self_closing);
+            if tag.element.is(VERBATIM) && !tag.self_closing {
+                markup.pass_line_end();
+            }
+            if raw {
+                // Scripts and styles hold no references, and are not read.
+                let content = markup.raw(tag.element);
+                tree.writer.text(content.range());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The charset in `<meta charset>`, `<meta http-equiv>` or the XML declaration.
@@ -96,305 +101,24 @@ fn named_charset(bytes: &[u8]) -> Option<String> {
     (!label.is_empty() && !label.starts_with("utf-16")).then(|| label.to_owned())
 }
 
-/// Visits the tree in document order, without recursion: its depth is the sender's choice.
-fn walk(document: &Html, writer: &mut Writer) {
-    let mut node = document.tree.root();
-    loop {
-        if writer.open(node.value()) {
-            if let Some(child) = node.first_child() {
-                node = child;
-                continue;
-            }
-            writer.close(node.value());
-        }
-        loop {
-            if let Some(next) = node.next_sibling() {
-                node = next;
-                break;
-            }
-            let Some(parent) = node.parent() else { return };
-            writer.close(parent.value());
-            node = parent;
-        }
+fn reading_of(writer: Writer<'_>) -> Reading {
+    let mut notes = Vec::new();
+    if !writer.hidden.text.is_empty() {
+        let characters = writer.hidden.text.chars().count();
+        notes.push(format!("{characters} characters that the markup hides are kept apart"));
     }
-}
-
-/// What separates two pieces of text; the larger one wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Gap {
-    #[default]
-    None,
-    Space,
-    Cells(usize),
-    Line,
-    Blank,
-}
-
-/// A growing text and the gap before its next word.
-#[derive(Default)]
-struct Flow {
-    text: String,
-    gap: Gap,
-}
-
-impl Flow {
-    fn widen(&mut self, gap: Gap) {
-        self.gap = self.gap.max(gap);
+    if writer.struck_text {
+        notes.push("text that is struck through is among the text".to_owned());
     }
-
-    /// Writes the gap that is due.
-    fn settle(&mut self) {
-        if !self.text.is_empty() {
-            match self.gap {
-                Gap::None => {}
-                Gap::Space => self.text.push(' '),
-                Gap::Cells(count) => (0..count).for_each(|_| self.text.push_str(CELL_SEPARATOR)),
-                Gap::Line => self.text.push('\n'),
-                Gap::Blank => self.text.push_str("\n\n"),
-            }
-        }
-        self.gap = Gap::None;
+    Reading {
+        body: writer.visible.text,
+        map: writer.visible.map,
+        headings: writer.headings,
+        hidden: writer.hidden.text,
+        hidden_map: writer.hidden.map,
+        notes,
+        ..Reading::default()
     }
-}
-
-/// Turns opened and closed nodes into text.
-#[derive(Default)]
-struct Writer {
-    visible: Flow,
-    hidden: Flow,
-    /// Elements that hide, and are open.
-    hiding: usize,
-    /// `pre` elements that are open.
-    verbatim: usize,
-    /// Lists that are open; ordered ones with the number of their next item.
-    lists: Vec<Option<i64>>,
-    /// The marker of a list item of which nothing is written yet.
-    marker: Option<String>,
-    /// Table rows that are open: whether something of it is written.
-    rows: Vec<bool>,
-    /// True within a cell of which nothing is written yet.
-    cell_starts: bool,
-    /// True within a heading.
-    in_heading: bool,
-    /// Where the text of that heading begins.
-    heading: Option<usize>,
-    headings: Vec<Marked>,
-    struck: usize,
-    struck_text: bool,
-}
-
-impl Writer {
-    /// Takes in a node; false if its children are not to be visited.
-    fn open(&mut self, node: &Node) -> bool {
-        match node {
-            Node::Text(text) => self.write(text),
-            Node::Element(element) => {
-                let name = element.name();
-                if LEFT_OUT.contains(&name) {
-                    return false;
-                }
-                if hides(element) {
-                    self.hiding += 1;
-                    self.hidden.widen(Gap::Line);
-                }
-                self.open_element(name, element);
-            }
-            Node::Comment(_) | Node::Doctype(_) | Node::ProcessingInstruction(_) => return false,
-            Node::Document | Node::Fragment => {}
-        }
-        true
-    }
-
-    fn open_element(&mut self, name: &str, element: &scraper::node::Element) {
-        self.surround(name);
-        match name {
-            "br" if self.flow().gap == Gap::Line => self.part(Gap::Blank),
-            "br" => self.part(Gap::Line),
-            "pre" => self.verbatim += 1,
-            "ul" | "menu" | "dir" => self.lists.push(None),
-            "ol" => self.lists.push(Some(element.attr("start").and_then(|n| n.trim().parse().ok()).unwrap_or(1))),
-            "li" => self.marker = Some(self.next_marker(element.attr("value"))),
-            "tr" => self.rows.push(false),
-            "td" | "th" => self.open_cell(),
-            "del" | "s" | "strike" => self.struck += 1,
-            _ if is_heading(name) => (self.in_heading, self.heading) = (true, None),
-            _ => {}
-        }
-    }
-
-    fn close(&mut self, node: &Node) {
-        let Node::Element(element) = node else { return };
-        let name = element.name();
-        self.surround(name);
-        match name {
-            "pre" => self.verbatim -= 1,
-            "ul" | "menu" | "dir" | "ol" => drop(self.lists.pop()),
-            "li" => self.marker = None,
-            "td" | "th" => self.cell_starts = false,
-            "tr" => self.close_row(),
-            "del" | "s" | "strike" => self.struck -= 1,
-            _ if is_heading(name) => {
-                self.in_heading = false;
-                if let Some(start) = self.heading.take() {
-                    self.headings.push(Marked { range: start..self.visible.text.len(), kind: None });
-                }
-            }
-            _ => {}
-        }
-        if hides(element) {
-            self.hiding -= 1;
-        }
-    }
-
-    fn flow(&mut self) -> &mut Flow {
-        if self.hiding > 0 { &mut self.hidden } else { &mut self.visible }
-    }
-
-    /// Widens the gap, unless a cell begins here: the block at its start does not push it to another line.
-    fn part(&mut self, gap: Gap) {
-        if !self.cell_starts {
-            self.flow().widen(gap);
-        }
-    }
-
-    /// The gap before and after an element.
-    fn surround(&mut self, name: &str) {
-        let nested = !self.lists.is_empty() || !self.rows.is_empty();
-        if APART.contains(&name) || matches!(name, "ul" | "table" | "menu" | "dir") {
-            self.part(if nested { Gap::Line } else { Gap::Blank });
-        } else if LINE.contains(&name) {
-            self.part(Gap::Line);
-        }
-    }
-
-    fn next_marker(&mut self, value: Option<&str>) -> String {
-        match self.lists.last_mut() {
-            Some(Some(next)) => {
-                let number = value.and_then(|n| n.trim().parse().ok()).unwrap_or(*next);
-                *next = number.saturating_add(1);
-                format!("{number}. ")
-            }
-            _ => "- ".to_owned(),
-        }
-    }
-
-    fn open_cell(&mut self) {
-        let wrote = self.rows.last().copied().unwrap_or(false);
-        if wrote {
-            let flow = self.flow();
-            flow.gap = if let Gap::Cells(count) = flow.gap { Gap::Cells(count + 1) } else { Gap::Cells(1) };
-        }
-        self.cell_starts = true;
-    }
-
-    fn close_row(&mut self) {
-        self.cell_starts = false;
-        let wrote = self.rows.pop().unwrap_or(false);
-        if let Some(outer) = self.rows.last_mut() {
-            *outer |= wrote;
-        }
-        let flow = self.flow();
-        if matches!(flow.gap, Gap::Cells(_)) {
-            flow.gap = Gap::Line;
-        }
-        self.part(Gap::Line);
-    }
-
-    fn write(&mut self, text: &str) {
-        if self.verbatim > 0 {
-            for (index, line) in text.split('\n').enumerate() {
-                if index > 0 {
-                    self.break_line();
-                }
-                self.write_verbatim(line);
-            }
-            return;
-        }
-        let blank = |c: char| c.is_whitespace() || c == '\u{a0}';
-        let mut words = text.split(blank).filter(|word| !word.is_empty());
-        let Some(first) = words.next() else {
-            if !text.is_empty() {
-                self.flow().widen(Gap::Space);
-            }
-            return;
-        };
-        if text.starts_with(blank) {
-            self.flow().widen(Gap::Space);
-        }
-        self.write_word(first);
-        for word in words {
-            self.flow().widen(Gap::Space);
-            self.write_word(word);
-        }
-        if text.ends_with(blank) {
-            self.flow().widen(Gap::Space);
-        }
-    }
-
-    /// A line end within `pre`.
-    fn break_line(&mut self) {
-        let gap = if self.flow().gap >= Gap::Line { Gap::Blank } else { Gap::Line };
-        self.flow().widen(gap);
-    }
-
-    fn write_verbatim(&mut self, line: &str) {
-        let line = line.trim_end();
-        if !line.is_empty() {
-            self.write_word(line);
-        }
-    }
-
-    fn write_word(&mut self, word: &str) {
-        let marker = self.marker.take();
-        if let Some(row) = self.rows.last_mut() {
-            *row = true;
-        }
-        self.cell_starts = false;
-        self.struck_text |= self.struck > 0;
-        let hiding = self.hiding > 0;
-        let flow = self.flow();
-        flow.settle();
-        flow.text.push_str(marker.as_deref().unwrap_or_default());
-        let start = flow.text.len();
-        flow.text.extend(word.chars().filter_map(plain::visible));
-        if !hiding && self.in_heading {
-            self.heading.get_or_insert(start);
-        }
-    }
-
-    fn finish(self) -> Reading {
-        let mut notes = Vec::new();
-        if !self.hidden.text.is_empty() {
-            let characters = self.hidden.text.chars().count();
-            notes.push(format!("{characters} characters that the markup hides are kept apart"));
-        }
-        if self.struck_text {
-            notes.push("text that is struck through is among the text".to_owned());
-        }
-        Reading {
-            body: self.visible.text,
-            headings: self.headings,
-            hidden: self.hidden.text,
-            notes,
-            ..Reading::default()
-        }
-    }
-}
-
-fn is_heading(name: &str) -> bool {
-    matches!(name, "h1" | "h2" | "h3" | "h4" | "h5" | "h6")
-}
-
-/// Whether the element hides its content from a reader. `aria-hidden` does not: it is seen.
-fn hides(element: &scraper::node::Element) -> bool {
-    let styled = element.attr("style").is_some_and(|style| {
-        let style: String = style.chars().filter(|c| !c.is_whitespace()).collect::<String>().to_ascii_lowercase();
-        style.split(';').any(|rule| {
-            let rule = rule.trim_end_matches("!important");
-            matches!(rule, "display:none" | "visibility:hidden" | "visibility:collapse" | "mso-hide:all")
-        })
-    });
-    styled || element.attr("hidden").is_some()
 }
 
 #[cfg(test)]

@@ -7,17 +7,23 @@
 mod boundary;
 mod charset;
 mod choose;
+mod elements;
+mod flow;
 mod headings;
 mod html;
+mod inline_style;
 mod likeness;
 mod lines;
 mod markup;
 mod parts;
 mod plain;
+mod references;
 mod rendition;
 mod sections;
 mod sentences;
 mod sniff;
+mod stages;
+mod tree;
 mod words;
 
 use std::ops::Range;
@@ -30,6 +36,7 @@ use rendition::{Marked, Reading};
 use sections::Part;
 
 pub use sniff::Format;
+pub use stages::{TextOfBytes, divide, read_bytes};
 
 /// Between the report, what its other elements add, and its hidden text.
 const SEPARATOR: &str = "\n\n";

@@ -171,7 +171,7 @@ fn reference(bytes: &[u8]) -> bool {
 /// Reads the bytes as what they were recognised as.
 pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
     let mut reading = match recognised.format {
-        Format::Plain => read_plain(recognised, bytes)?,
+        Format::Plain => plain::read(bytes, recognised.declared.charset.as_deref())?,
         Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
         Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
         Format::Ccda
@@ -203,12 +203,6 @@ pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Ref
 pub(super) fn too_long(characters: usize) -> Refusal {
     let detail = format!("It holds {characters} characters; {NARRATIVE_CHARACTERS_MAX} are read at most.");
     Refusal::new(UnreadReason::TooLarge, detail)
-}
-
-fn read_plain(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
-    let declared = recognised.declared.charset.as_deref().map(|label| (label, "the content type"));
-    let decoded = charset::decode(bytes, declared).map_err(|fault| not_decodable(&fault))?;
-    Ok(Reading { body: plain::tidy(&decoded.text), notes: decoded.notes, ..Reading::default() })
 }
 
 /// The refusal of bytes that are in no charset that was tried.

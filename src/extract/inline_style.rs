@@ -1,0 +1,88 @@
+//! What an element's own attributes say about how it looks. Style sheets are not followed.
+
+use super::markup::{Tag, attribute};
+
+/// How an element looks, as far as it matters to a reader of text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Style {
+    /// Its content is not shown. `aria-hidden` does not hide: it is seen.
+    pub(super) hides: bool,
+    pub(super) strikes: bool,
+    /// Begins and ends a line.
+    pub(super) block: bool,
+    /// Whether its white space is text, if that is said.
+    pub(super) verbatim: Option<bool>,
+}
+
+impl Style {
+    pub(super) fn of(tag: &Tag<'_>) -> Self {
+        let mut style = Self { hides: attribute(tag, "hidden").is_some(), ..Self::default() };
+        for rule in attribute(tag, "style").unwrap_or_default().split(';') {
+            let Some((property, value)) = rule.split_once(':') else { continue };
+            let value = value.split('!').next().unwrap_or_default().trim();
+            style.take(property.trim(), value);
+        }
+        style
+    }
+
+    fn take(&mut self, property: &str, value: &str) {
+        let is = |values: &[&str]| values.iter().any(|known| value.eq_ignore_ascii_case(known));
+        if property.eq_ignore_ascii_case("display") {
+            self.hides |= is(&["none"]);
+            self.block |= is(&["block", "list-item", "table", "table-row", "flex", "grid"]);
+        } else if property.eq_ignore_ascii_case("visibility") {
+            self.hides |= is(&["hidden", "collapse"]);
+        } else if property.eq_ignore_ascii_case("mso-hide") {
+            self.hides |= is(&["all"]);
+        } else if property.eq_ignore_ascii_case("font-size") {
+            self.hides |= is(&["0", "0px", "0pt", "0em"]);
+        } else if property.eq_ignore_ascii_case("opacity") {
+            self.hides |= is(&["0"]);
+        } else if property.eq_ignore_ascii_case("white-space") {
+            self.verbatim = Some(is(&["pre", "pre-wrap", "pre-line", "break-spaces"]));
+        } else if property.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("text-decoration")) {
+            self.strikes |= value.to_ascii_lowercase().contains("line-through");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::markup::{Markup, Token};
+    use super::*;
+
+    fn style(tag: &str) -> Style {
+        match Markup::new(tag, false).next() {
+            Some(Token::Open(tag)) => Style::of(&tag),
+            _ => panic!("no tag: {tag}"),
+        }
+    }
+
+    #[test]
+    fn what_hides_is_known_in_every_writing() {
+        for tag in [
+            "<p hidden>",
+            "<p HIDDEN=''>",
+            "<p style='display:none'>",
+            "<p style='color:red; Display : NONE !important'>",
+            "<p style=\"visibility:hidden\">",
+            "<p style=mso-hide:all>",
+            "<p style='font-family:&quot;Arial&quot;;display:none'>",
+            "<p style='font-size:0'>",
+        ] {
+            assert!(style(tag).hides, "{tag}");
+        }
+        for tag in ["<p>", "<p aria-hidden=true>", "<p style='display:block'>", "<p style='x-display:none'>"] {
+            assert!(!style(tag).hides, "{tag}");
+        }
+    }
+
+    #[test]
+    fn white_space_blocks_and_strokes_are_known() {
+        assert_eq!(style("<p style='white-space: pre-wrap'>").verbatim, Some(true));
+        assert_eq!(style("<p style='white-space: nowrap'>").verbatim, Some(false));
+        assert!(style("<span style='display:block'>").block);
+        assert!(style("<span style='text-decoration: line-through red'>").strikes);
+        assert!(!style("<span style='é:x;text-decoratioé:line-through'>").strikes);
+    }
+}
