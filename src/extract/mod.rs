@@ -151,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::domain::document::{About, Attachment, AttachmentContent, AttachmentRole, Disposition, ResourceType};
+    use crate::domain::source_map::Place;
 
     fn document(attachments: Vec<(AttachmentRole, Option<&str>, Vec<u8>)>) -> SourceDocument {
         let attachment = |(index, (role, content_type, bytes)): (usize, (_, Option<&str>, _))| Attachment {
@@ -189,6 +190,79 @@ mod tests {
         let characters: usize = narrative.coverage().read.iter().map(|read| read.characters).sum();
         prop_assert!(narrative.text().chars().count() >= characters);
         Ok(())
+    }
+
+    fn letters(text: &str) -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).collect()
+    }
+
+    /// Source without its tags; nothing if it hides something, which is another section's.
+    fn without_tags(source: &str) -> Option<String> {
+        let mut shown = String::new();
+        let mut rest = source;
+        while let Some((before, after)) = rest.split_once('<') {
+            let (tag, after) = after.split_once('>')?;
+            if tag.contains("hidden") {
+                return None;
+            }
+            shown.push_str(before);
+            rest = after;
+        }
+        Some(shown + rest)
+    }
+
+    /// What stands at the places that the narrative names says what its sentences say.
+    fn check_places(narrative: &Narrative, source: &str, html: bool) -> Result<usize, TestCaseError> {
+        let source: Vec<char> = source.chars().collect();
+        let mut compared = 0;
+        for sentence in narrative.sentences() {
+            let places = narrative.source_of(sentence.span);
+            prop_assert_eq!(places.len(), 1);
+            prop_assert_eq!(&places[0].origin, &narrative.coverage().read[places[0].rendition].origin);
+            let Some(Place::Characters(range)) = &places[0].place else { continue };
+            prop_assert!(range.end <= source.len());
+            let stands: String = source[range.clone()].iter().collect();
+            let stands = if html { without_tags(&stands) } else { Some(stands) };
+            let Some(stands) = stands else { continue };
+            prop_assert_eq!(letters(&stands), letters(sentence.span.of(narrative.text())));
+            compared += 1;
+        }
+        Ok(compared)
+    }
+
+    #[test]
+    fn results_share_a_section_and_parts_have_their_own() {
+        let narrative = narrative(document(vec![
+            (AttachmentRole::Report, Some("text/plain"), b"IMPRESSION: Better. Signed by Dr. A.".to_vec()),
+            (AttachmentRole::Report, Some("text/plain"), b"Second exam: stable.".to_vec()),
+            (AttachmentRole::Result, None, b"Size: 5 mm".to_vec()),
+            (AttachmentRole::Result, None, b"Count: 2".to_vec()),
+            (AttachmentRole::ConclusionCode, None, b"Conclusion code: Stable".to_vec()),
+            (AttachmentRole::Conclusion, None, b"No change.".to_vec()),
+        ]));
+        assert!(check(&narrative).is_ok());
+        let sections: Vec<_> =
+            narrative.sections().iter().map(|s| (s.kind, s.span.of(narrative.text()).trim())).collect();
+        let tail = &sections[sections.len() - 3..];
+        assert_eq!(
+            tail,
+            [
+                (SectionKind::Findings, "Size: 5 mm\nCount: 2"),
+                (SectionKind::Other, "Conclusion code: Stable"),
+                (SectionKind::Impression, "No change."),
+            ]
+        );
+        assert_eq!(sections[0].0, SectionKind::Impression);
+        let second = sections.iter().find(|(_, text)| text.contains("Second exam")).expect("a section");
+        assert!(!second.1.contains("Better"), "{second:?}");
+        let origins: Vec<_> = narrative
+            .sentences()
+            .iter()
+            .flat_map(|sentence| narrative.source_of(sentence.span))
+            .map(|source| source.rendition)
+            .collect();
+        assert!(origins.is_sorted(), "{origins:?}");
+        assert_eq!(origins.last(), Some(&5));
     }
 
     #[test]
@@ -244,7 +318,12 @@ mod tests {
             ),
         ] {
             let attachments = vec![(AttachmentRole::Report, Some(content_type), report.as_bytes().to_vec())];
-            assert_eq!(outline(&narrative(document(attachments))), expected.trim_end());
+            let narrative = narrative(document(attachments));
+            assert_eq!(outline(&narrative), expected.trim_end());
+            if content_type == "text/plain" {
+                let compared = check_places(&narrative, report, false).unwrap_or_else(|fault| panic!("{fault}"));
+                assert_eq!(compared, narrative.sentences().len());
+            }
         }
     }
 
@@ -286,7 +365,9 @@ mod tests {
             html: bool
         ) {
             let content_type = Some(if html { "text/html" } else { "text/plain" });
-            check(&narrative(document(vec![(AttachmentRole::Report, content_type, text.into_bytes())])))?;
+            let narrative = narrative(document(vec![(AttachmentRole::Report, content_type, text.clone().into_bytes())]));
+            check(&narrative)?;
+            check_places(&narrative, &text, html)?;
         }
     }
 }

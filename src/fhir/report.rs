@@ -450,6 +450,51 @@ mod tests {
     }
 
     #[test]
+    fn a_result_that_was_fetched_takes_the_place_of_its_reference() {
+        let mut document = report(
+            r##"{"resourceType":"DiagnosticReport","contained":[{"resourceType":"Observation","id":"a","valueString":"A"}],
+                "result":[{"reference":"#a"},{"reference":"Observation/7"},{"reference":"Observation/8"}]}"##,
+        );
+        assert_eq!(document.results, ["Observation/7", "Observation/8"]);
+        let observation = br#"{"resourceType":"Observation","code":{"text":"Size"},"valueQuantity":{"value":5,"unit":"mm"}}"#;
+        assert!(add_result(&mut document, "Observation/8", observation));
+        assert_eq!(document.results, ["Observation/7"]);
+        let result = &document.attachments[2];
+        assert_eq!(
+            (result.origin.as_str(), &result.content),
+            ("DiagnosticReport.result[2]", &AttachmentContent::Bytes("Size: 5 mm".into()))
+        );
+        assert!(!add_result(&mut document, "Observation/9", observation), "the report does not have it");
+        assert!(!add_result(&mut document, "Observation/7", br#"{"resourceType":"Patient"}"#));
+        assert!(!add_result(&mut document, "Observation/7", b"no JSON"));
+        assert_eq!(document.results, ["Observation/7"]);
+    }
+
+    #[test]
+    fn codes_and_notes_are_offered_with_their_words() {
+        let document = report(
+            r#"{"resourceType":"DiagnosticReport","conclusionCode":[{"coding":[{"code":"1"}]},{"text":"Partial response"}],
+                "note":[{"text":"Compared with May."},{"time":"2024"}],"extension":[{"url":"urn:other"}]}"#,
+        );
+        let offered: Vec<_> = document.attachments.iter().map(|a| (a.origin.as_str(), a.role, &a.content)).collect();
+        assert_eq!(
+            offered,
+            [
+                (
+                    "DiagnosticReport.conclusionCode[1]",
+                    AttachmentRole::ConclusionCode,
+                    &AttachmentContent::Bytes("Conclusion code: Partial response".into())
+                ),
+                (
+                    "DiagnosticReport.note[0].text",
+                    AttachmentRole::Note,
+                    &AttachmentContent::Bytes("Compared with May.".into())
+                ),
+            ]
+        );
+    }
+
+    #[test]
     fn all_renditions_are_offered_in_the_resources_order() {
         let document = report(
             r#"{"resourceType":"DiagnosticReport","text":{"status":"generated","div":"<div>x</div>"},
