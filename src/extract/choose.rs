@@ -115,6 +115,9 @@ impl<'a> Choice<'a> {
 
     /// Reads elements that add to the report, unless it has their text.
     fn read_added(&mut self, role: AttachmentRole) {
+        if self.of_role(role).next().is_none() {
+            return;
+        }
         let told: String = self.chosen.pieces.iter().map(|piece| piece.reading.body.as_str()).collect();
         let told = Told { dense: dense(&told), letters: letters(&told) };
         for (count, (index, attachment)) in self.of_role(role).enumerate() {

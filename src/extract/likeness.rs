@@ -1,36 +1,28 @@
 //! How much two texts have in common, by their words.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// The words of texts that are compared with each other, without their order.
-pub(super) struct Lexicon(RandomState);
-
-impl Lexicon {
-    /// A lexicon; only words of the same one can be compared.
-    pub(super) fn new() -> Self {
-        Self(RandomState::new())
-    }
-
-    /// The words of a text. Letters and digits count, in any case.
-    pub(super) fn words(&self, text: &str) -> Words {
-        let mut counts = HashMap::new();
-        let mut total = 0;
-        for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
-            *counts.entry(self.0.hash_one(word.to_lowercase())).or_insert(0) += 1;
-            total += 1;
-        }
-        Words { counts, total }
-    }
-}
-
-/// The words of one text, each with its number.
+/// The words of one text, each with its number, without their order.
 pub(super) struct Words {
     counts: HashMap<u64, usize>,
     total: usize,
 }
 
 impl Words {
+    /// The words of a text. Letters and digits count, in any case.
+    pub(super) fn of(text: &str) -> Self {
+        let mut counts = HashMap::new();
+        let mut total = 0;
+        for word in text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()) {
+            let mut hasher = DefaultHasher::new();
+            word.chars().flat_map(char::to_lowercase).for_each(|letter| letter.hash(&mut hasher));
+            *counts.entry(hasher.finish()).or_insert(0) += 1;
+            total += 1;
+        }
+        Self { counts, total }
+    }
+
     /// How many there are, repeated ones included.
     pub(super) fn total(&self) -> usize {
         self.total
@@ -62,8 +54,7 @@ mod tests {
 
     #[test]
     fn likeness_is_the_share_of_common_words() {
-        let lexicon = Lexicon::new();
-        let words = |text| lexicon.words(text);
+        let words = Words::of;
         assert!((words("Stable disease.").likeness(&words("stable   DISEASE")) - 1.0).abs() < 1e-9);
         assert!((words("a b c d").likeness(&words("a b x y")) - 0.5).abs() < 1e-9);
         assert!((words("a a").likeness(&words("a b")) - 0.5).abs() < 1e-9);

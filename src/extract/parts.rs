@@ -4,9 +4,10 @@
 //! pages, two exams. So the best format is read, and of its attachments all whose texts differ.
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 use super::choose::dense;
-use super::likeness::{Lexicon, Words};
+use super::likeness::Words;
 use super::rendition::{self, NARRATIVE_CHARACTERS_MAX, Reading, Recognised, Refusal};
 use crate::domain::document::Attachment;
 use crate::domain::narrative::UnreadReason;
@@ -62,7 +63,7 @@ pub(super) struct Outcome<'a> {
 /// Reads the report.
 pub(super) fn read(mut candidates: Vec<Candidate<'_>>) -> Outcome<'_> {
     candidates.sort_by_key(|candidate| candidate.recognised.format.rank());
-    let mut search = Search { lexicon: Lexicon::new(), outcome: Outcome::default() };
+    let mut search = Search::default();
     let mut passed_over = Vec::new();
     let mut left = candidates.into_iter().peekable();
     while let Some(rank) = left.peek().map(|next| next.recognised.format.rank()) {
@@ -89,31 +90,44 @@ fn take_rank<'a>(left: &mut std::iter::Peekable<impl Iterator<Item = Candidate<'
 /// A text that may be a part of the report.
 struct Text<'a> {
     part: Part<'a>,
-    words: Words,
-    /// The text without white space.
-    dense: String,
+    /// Its words, once they are needed: a report that is alone is compared with nothing.
+    words: OnceCell<Words>,
+    /// The text without white space, once it is needed.
+    dense: OnceCell<String>,
 }
 
-impl Text<'_> {
+impl<'a> Text<'a> {
+    fn new(part: Part<'a>) -> Self {
+        Self { part, words: OnceCell::new(), dense: OnceCell::new() }
+    }
+
+    fn words(&self) -> &Words {
+        self.words.get_or_init(|| Words::of(&self.part.reading.body))
+    }
+
+    fn dense(&self) -> &str {
+        self.dense.get_or_init(|| dense(&self.part.reading.body))
+    }
+
     fn origin(&self) -> &str {
         &self.part.candidate.attachment.origin
     }
 
     /// Whether all that this text says is said by `other`, in words for a detail.
     fn said_by(&self, other: &Self) -> Option<String> {
-        if other.dense.contains(&self.dense) {
+        if other.dense().contains(self.dense()) {
             return Some(format!("Its text is in {} word for word.", other.origin()));
         }
-        let likeness = self.words.likeness(&other.words);
-        let shorter = self.words.total() <= other.words.total();
+        let likeness = self.words().likeness(other.words());
+        let shorter = self.words().total() <= other.words().total();
         (likeness >= SAME_TEXT_MIN && shorter).then(|| {
             format!("It has {:.0} % of its words in common with {}, which was read.", likeness * 100.0, other.origin())
         })
     }
 }
 
+#[derive(Default)]
 struct Search<'a> {
-    lexicon: Lexicon,
     outcome: Outcome<'a>,
 }
 
@@ -149,8 +163,7 @@ impl<'a> Search<'a> {
 
     /// Adds a text, unless another one says it; takes out those that it says.
     fn add(&mut self, texts: &mut Vec<Text<'a>>, part: Part<'a>) {
-        let body = &part.reading.body;
-        let text = Text { words: self.lexicon.words(body), dense: dense(body), part };
+        let text = Text::new(part);
         if let Some(detail) = texts.iter().find_map(|other| text.said_by(other)) {
             self.refuse(&text.part.candidate, UnreadReason::OtherRenditionChosen, detail);
             return;
@@ -172,7 +185,7 @@ impl<'a> Search<'a> {
         poor: Vec<Text<'a>>,
         left: &mut std::iter::Peekable<impl Iterator<Item = Candidate<'a>>>,
     ) -> Vec<Text<'a>> {
-        let words: usize = poor.iter().map(|text| text.words.total()).sum();
+        let words: usize = poor.iter().map(|text| text.words().total()).sum();
         let refers = poor.iter().any(|text| refers(&text.part.reading.body));
         let times = if refers { RICHER_IF_REFERRED } else { RICHER };
         if words >= POOR_WORDS_MAX {
@@ -195,7 +208,7 @@ impl<'a> Search<'a> {
                 }
                 continue;
             }
-            if rich.iter().map(|text| text.words.total()).sum::<usize>() >= words.max(1) * times {
+            if rich.iter().map(|text| text.words().total()).sum::<usize>() >= words.max(1) * times {
                 return self.without_pointers(poor, rich);
             }
             for text in &rich {
@@ -209,15 +222,15 @@ impl<'a> Search<'a> {
     /// The rich texts, and those of the poor ones that say something of their own.
     fn without_pointers(&mut self, poor: Vec<Text<'a>>, mut rich: Vec<Text<'a>>) -> Vec<Text<'a>> {
         for text in poor {
-            let pointer = text.words.total() <= POINTER_WORDS_MAX && refers(&text.part.reading.body);
-            let said = rich.iter().any(|other| text.words.within(&other.words) >= SAME_TEXT_MIN);
+            let pointer = text.words().total() <= POINTER_WORDS_MAX && refers(&text.part.reading.body);
+            let said = rich.iter().any(|other| text.words().within(other.words()) >= SAME_TEXT_MIN);
             if !pointer && !said {
                 rich.push(text);
                 continue;
             }
             let what = if pointer { "refers to another rendition" } else { "is a small part of another rendition" };
             let chosen = rich[0].origin();
-            let count = text.words.total();
+            let count = text.words().total();
             let detail = format!("It holds {count} words, which {what}; {chosen} was chosen, which says far more.");
             self.refuse(&text.part.candidate, UnreadReason::OtherRenditionChosen, detail);
         }
