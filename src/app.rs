@@ -16,14 +16,17 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, ConfigSource, DatabaseConfig};
+use crate::config::{Config, ConfigError, ConfigSource, DatabaseConfig};
 use crate::domain::document::SourceName;
+use crate::exchange::Exchange;
+use crate::extract::Isolation;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
+use crate::source::Sources;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedPostgres};
-use crate::web::{self, Access, Api};
+use crate::web::{self, Access, Api, Hooks};
 use crate::{telemetry, worker};
 
 /// Connections that a store keeps unless the settings say otherwise.
@@ -119,26 +122,32 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let base = base_url(&config, listener.as_ref())?;
     let store = database.store.clone();
-    let pipeline = Arc::new(Pipeline::new(store.clone(), Arc::clone(&registry), base.clone(), Arc::clone(&clock)));
+    let sources = Sources::build(&config, &clock).context("connecting to the sources")?;
+    let pipeline = pipeline(&store, &registry, &base, &sources, &clock);
     tell(&registry, &base);
 
     let stop = CancellationToken::new();
     let mut parts = tokio::task::JoinSet::new();
-    let (gauging, reloading) =
-        (worker::gauge(store.clone(), stop.clone()), hear_hangups(hangups, Arc::clone(&switch), stop.clone()));
+    let gauging = worker::gauge(store.clone(), sources.clone(), stop.clone());
+    let reloading = hear_hangups(hangups, Arc::clone(&switch), stop.clone());
     parts.spawn(async move {
         gauging.await;
         ("the gauges", Ok(()))
     });
     parts.spawn(async move { ("the reloads", reloading.await) });
+    let (asked, stopped) = (sources.clone(), stop.clone());
+    parts.spawn(async move { ("the look at the sources", asked.discover(stopped).await) });
     if role != Role::Api {
-        let work = worker::run(store.clone(), Arc::clone(&pipeline), config.worker.clone(), stop.clone());
+        let exchange = Arc::new(Exchange::new(store.clone(), base.clone(), Arc::clone(&clock)));
+        let (store, pipeline, sources) = (store.clone(), Arc::clone(&pipeline), sources.clone());
+        let work = worker::run(store, pipeline, exchange, sources, config.worker.clone(), stop.clone());
         parts.spawn(async move { ("the workers", work.await) });
     }
     if let Some(listener) = listener {
         let body_bytes_max = config.server.body_bytes_max;
         let registry = Arc::clone(&registry);
-        let api = Api { store, pipeline, registry, switch, base, clock, body_bytes_max, metrics };
+        let hooks = Hooks::load(&sources).context("reading the secrets of notifications (hook_secret_file)")?;
+        let api = Api { store, pipeline, registry, sources, switch, base, hooks, clock, body_bytes_max, metrics };
         let server = web::server(listener, api, access, &config.server)?;
         let handle = server.handle();
         let stopped = stop.clone();
@@ -153,6 +162,19 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
     let outcome = supervise(&mut parts, &registry, &database, &stop, drain).await;
     let closed = database.close().await;
     outcome.and(closed)
+}
+
+fn pipeline(
+    store: &Store,
+    registry: &Arc<Registry>,
+    base: &BaseUrl,
+    sources: &Sources,
+    clock: &Arc<dyn Clock>,
+) -> Arc<Pipeline> {
+    let source_bases = sources.iter().map(|source| (source.name.clone(), source.base().clone())).collect();
+    let (registry, clock) = (Arc::clone(registry), Arc::clone(clock));
+    let isolation = Isolation::of_this_program();
+    Arc::new(Pipeline::new(store.clone(), registry, base.clone(), source_bases, clock, isolation))
 }
 
 /// Says that the service is ready, and who answers.
@@ -179,8 +201,12 @@ async fn hear_hangups(mut hangups: Signal, switch: Arc<Switch>, stop: Cancellati
     }
 }
 
-/// Checks what the settings alone do not tell: the tokens file, and that nobody listens to the world without one.
+/// Checks what the settings alone do not tell: the keys and certificates of sources, the tokens file, and that nobody listens to the world without one.
 pub fn check(config: &Config, role: Role) -> anyhow::Result<Access> {
+    let faults = Sources::check(config);
+    if !faults.is_empty() {
+        bail!(ConfigError(faults));
+    }
     let access =
         Access::load(config.server.tokens_file.as_deref()).map_err(|e| Misuse(format!("server.tokens_file: {e}")))?;
     if role != Role::Worker && matches!(access, Access::Loopback) && !config.server.listen.ip().is_loopback() {

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use models::{LineupConfig, ModelSettings, ModelTable};
-pub use sources::{Credentials, FhirVersion, Listen, Payload, SourceConfig, Write};
+pub use sources::{Credentials, FhirVersion, Listen, Payload, PayloadContent, SourceConfig, Write};
 
 use crate::classify::provider::{ExecutionProvider, MissingProvider};
 
@@ -258,6 +258,7 @@ impl Config {
             );
         }
         models::check(self, faults);
+        sources::check(&self.sources, faults);
     }
 }
 

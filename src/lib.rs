@@ -40,11 +40,16 @@
 //! | [`telemetry`] | logs and metric names |
 //! | [`domain`] | the words as types: document, narrative, label, annotation, job, answer |
 //! | [`receive`] | a received resource becomes a document to store, or a refusal |
+//! | [`notified`] | what becomes of a source's notification |
+//! | [`catch_up`] | what notifications did not tell: asked for, searched for |
+//! | [`subscriptions`] | our Subscriptions at sources: made, looked after, mended |
 //! | [`fhir`] | received resources and Bundles; serving them again; authoring what we say |
 //! | [`extract`] | choice among attachments, decoding, sections, sentences |
 //! | [`classify`] | windows, tokenizer, ONNX Runtime, the merge into one answer, reading models of Spark NLP and Hugging Face |
 //! | [`registry`] | the models of the process: who answers for which source, who looks on; switching while it runs |
+//! | [`source`] | the EHRs that we ask and write to: the only outgoing HTTP, with its limits and its guard |
 //! | [`pipeline`] | the order of the stages; nothing else knows it |
+//! | [`exchange`] | what passes between a source and us, job by job: reports and contents in, answers out |
 //! | [`worker`] | takes jobs, runs the pipeline, settles |
 //! | [`store`] | the only SQL; the private Postgres ([`store::embedded`]) |
 //! | [`web`] | the HTTP API: short handlers that ask one part |
@@ -66,21 +71,27 @@
 //! - **No `final` by a machine.** What a model says is preliminary; what a person has reviewed, a machine leaves alone.
 //! - **No trace of a shadow in what leaves.** What a model says that only looks on is kept apart, where no Observation and
 //!   no review can refer to it, and its jobs are done when no new document waits.
-//! - **No outbound call.** This version answers on its own API only.
+//! - **No outbound call but to a source's own addresses.** What a report or a notification names is asked only if the settings
+//!   name its origin ([`source`]).
 
 pub mod app;
+pub mod catch_up;
 pub mod classify;
 pub mod clock;
 pub mod command;
 pub mod config;
 pub mod digest;
 pub mod domain;
+pub mod exchange;
 pub mod extract;
 pub mod fhir;
+pub mod notified;
 pub mod pipeline;
 pub mod receive;
 pub mod registry;
+pub mod source;
 pub mod store;
+pub mod subscriptions;
 pub mod telemetry;
 pub mod view;
 pub mod web;

@@ -10,8 +10,11 @@ use clap::{Args, Parser, Subcommand};
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
 use responsum::command::extract::ExtractError;
-use responsum::command::{annotate, eval, extract, model, texts};
+use responsum::command::{annotate, eval, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
+use responsum::domain::document::SourceName;
+use responsum::domain::job::JobKind;
+use responsum::extract::{self as reading, Isolation};
 use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
@@ -40,12 +43,18 @@ enum Command {
     Annotate(annotate::AnnotateArgs),
     Eval(eval::EvalArgs),
     Model(model::ModelCommandArgs),
+    Subscriptions(subscriptions::SubscriptionsArgs),
     /// Check the settings and say all that is wrong with them
     CheckConfig(ConfigArgs),
     /// Bring the database's schema to this version
     Migrate(DatabaseArgs),
+    /// Give jobs that were given up another chance, once their cause is mended
+    Replay(ReplayArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
+    /// Read one attachment for another process of this program: its limits hold for this one alone
+    #[command(hide = true)]
+    ReadAttachment(ReadAttachmentArgs),
 }
 
 #[derive(Args)]
@@ -116,10 +125,36 @@ struct ExtractArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+Examples:
+  responsum replay                                   # all of them
+  responsum replay --source ehr --kind emit          # what could not be written back to one source")]
+struct ReplayArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Only those of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Only those of this kind
+    #[arg(long, value_name = "KIND", value_parser = clap::builder::PossibleValuesParser::new(JobKind::CODES))]
+    kind: Option<String>,
+}
+
+#[derive(Args)]
 struct HealthArgs {
     /// Address of the service
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     address: std::net::SocketAddr,
+}
+
+#[derive(Args)]
+struct ReadAttachmentArgs {
+    /// What the attachment is
+    #[arg(long)]
+    format: String,
+    /// How many bytes come on standard input
+    #[arg(long)]
+    bytes: usize,
 }
 
 fn main() -> ExitCode {
@@ -161,8 +196,14 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::Annotate(args) => annotate_files(&args),
         Command::Eval(args) => evaluate(&args).map(|()| true),
         Command::Model(args) => look_into_model(args.command).map(|()| true),
+        Command::Subscriptions(args) => subscribe(&args.command),
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
+        Command::Replay(args) => replay(&args).map(|()| true),
+        Command::ReadAttachment(args) => {
+            reading::serve(&args.format, args.bytes, io::stdin().lock(), io::stdout().lock())?;
+            Ok(true)
+        }
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -197,6 +238,37 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     })
 }
 
+fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bool> {
+    use subscriptions::SubscriptionsCommand::{Create, List, Repair};
+    let (Create(at) | List(at) | Repair(at)) = command;
+    let config = Config::load(at.config.as_deref())?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let done = subscriptions::run(command, &config, &database.store, io::stdout().lock()).await;
+        database.close().await?;
+        done
+    })
+}
+
+fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
+    let config = source(&args.database).load()?;
+    let name = args.source.as_deref().map(|name| {
+        let known = SourceName::new(name)
+            .filter(|name| config.sources.contains_key(name.as_str()) || *name == SourceName::local());
+        known.ok_or_else(|| Misuse(format!("--source: the settings have no source \"{name}\"")))
+    });
+    let name = name.transpose()?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let replayed = database.store.replay(name.as_ref(), args.kind.as_deref()).await;
+        database.close().await?;
+        writeln!(io::stdout(), "jobs that get another chance: {}", replayed?)?;
+        Ok(())
+    })
+}
+
 fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     app::check(&config, Role::All)?;
@@ -206,14 +278,16 @@ fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
 
 fn extract_file(args: &ExtractArgs) -> anyhow::Result<bool> {
     let input = extract::input(&args.file)?;
+    let isolation = Isolation::of_this_program();
     let (mut out, mut notices) = (io::stdout().lock(), io::stderr().lock());
-    Ok(extract::run(args.content_type.as_deref(), args.json, &input, &mut out, &mut notices)?)
+    Ok(extract::run(args.content_type.as_deref(), args.json, &input, &isolation, &mut out, &mut notices)?)
 }
 
 fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {
     let classifier = args.model.start()?;
     let input = texts::open(&args.files)?;
-    let tally = annotate::run(&classifier, args.unit, input, io::stdout().lock(), progress())?;
+    let tally =
+        annotate::run(&classifier, args.unit, &Isolation::of_this_program(), input, io::stdout().lock(), progress())?;
     Ok(tally.failed == 0)
 }
 

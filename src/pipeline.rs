@@ -1,5 +1,6 @@
 //! The order of the stages, and the only place that knows it: bytes in on the left, an annotation out on the right.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,15 +8,15 @@ use crate::classify::ClassifyError;
 use crate::clock::Clock;
 use crate::domain::annotation::{Annotation, ModelVersion};
 use crate::domain::document::{
-    Disposition, Document, DocumentId, ReportKey, SourceDocument, SourceName, WithdrawReason,
+    AttachmentContent, Disposition, Document, DocumentId, ReportKey, SourceDocument, SourceName, WithdrawReason,
 };
 use crate::domain::job::{JobKind, LeasedJob, OnFailure, ReannotationId};
 use crate::domain::narrative::Narrative;
-use crate::extract;
+use crate::extract::{self, Isolation};
 use crate::fhir::reference::{self, BaseUrl};
 use crate::fhir::report::{self, ReadError};
 use crate::registry::{LoadedModel, Registry};
-use crate::store::{Reading, Reannotation, ReannotationState, Step, Store, StoreError};
+use crate::store::{FetchedContent, Reading, Reannotation, ReannotationState, Step, Store, StoreError};
 use crate::telemetry;
 
 /// Why a document could not be taken through.
@@ -69,13 +70,23 @@ pub struct Pipeline {
     store: Store,
     registry: Arc<Registry>,
     base: BaseUrl,
+    /// The base URLs of sources, by which their reports name each other.
+    source_bases: BTreeMap<SourceName, BaseUrl>,
     clock: Arc<dyn Clock>,
+    isolation: Isolation,
 }
 
 impl Pipeline {
     /// Wires the stages.
-    pub fn new(store: Store, registry: Arc<Registry>, base: BaseUrl, clock: Arc<dyn Clock>) -> Self {
-        Self { store, registry, base, clock }
+    pub fn new(
+        store: Store,
+        registry: Arc<Registry>,
+        base: BaseUrl,
+        source_bases: BTreeMap<SourceName, BaseUrl>,
+        clock: Arc<dyn Clock>,
+        isolation: Isolation,
+    ) -> Self {
+        Self { store, registry, base, source_bases, clock, isolation }
     }
 
     /// Takes the job's document through all stages and ends the job with the results.
@@ -84,7 +95,9 @@ impl Pipeline {
             JobKind::Annotate(id) => self.answer(job, *id).await,
             JobKind::Shadow { document, model } => self.shadow(job, *document, model).await,
             JobKind::Reannotate(id) => self.reannotate(job, *id).await,
-            JobKind::Fetch(_) | JobKind::Emit { .. } | JobKind::CatchUp(_) => Err(PipelineError::OfASource),
+            JobKind::Fetch(_) | JobKind::Contents { .. } | JobKind::Emit { .. } | JobKind::CatchUp(_) => {
+                Err(PipelineError::OfASource)
+            }
         }
     }
 
@@ -112,7 +125,7 @@ impl Pipeline {
     /// Annotates one resource of our own API with the model that answers for it, and stores nothing.
     pub async fn annotate(&self, source: SourceDocument) -> Result<Annotated, PipelineError> {
         let model = Arc::clone(self.registry.lineup().active(&SourceName::local()));
-        let (narrative, annotation) = annotate_with(&model, source).await?;
+        let (narrative, annotation) = annotate_with(&model, source, &self.isolation).await?;
         Ok(Annotated { narrative, annotation, model })
     }
 
@@ -201,12 +214,15 @@ impl Pipeline {
             });
         }
         let mut source = report::read(&document.received).map_err(PipelineError::Read)?;
+        if source.disposition == Disposition::Annotate && !report::contents_of(&source).is_empty() {
+            give_contents(&mut source, &self.store.contents(document.id).await?);
+        }
         reference::resolve(&mut source.about.subject, &document.links);
         reference::resolve(&mut source.about.encounter, &document.links);
         let (disposition, about) = (source.disposition, source.about.clone());
         let replaces = self.replaced(document, &source);
         let annotated = match disposition {
-            Disposition::Annotate => Some(annotate_with(model, source).await?),
+            Disposition::Annotate => Some(annotate_with(model, source, &self.isolation).await?),
             Disposition::Keep | Disposition::Withdraw(_) => None,
         };
         Ok(Reading { disposition, about, replaces, annotated, model: version })
@@ -219,17 +235,42 @@ impl Pipeline {
             link.map_or(reference.as_str(), |(_, target)| target.as_str())
         });
         resolved
-            .filter_map(|reference| reference::report_of_source(reference, &document.key.source, &self.base))
+            .filter_map(|reference| {
+                let source = &document.key.source;
+                let there = self.source_bases.get(source).unwrap_or(&self.base);
+                reference::report_of_source(reference, source, there)
+            })
             .collect()
     }
 }
 
+/// Puts what was fetched for a document in the place of the references by which it names it.
+fn give_contents(source: &mut SourceDocument, contents: &[FetchedContent]) {
+    for attachment in &mut source.attachments {
+        let AttachmentContent::Url(url) = &attachment.content else { continue };
+        let Some(fetched) = contents.iter().find(|fetched| fetched.reference == *url) else { continue };
+        attachment.content = match &fetched.content {
+            Ok(bytes) => {
+                // The document's own word comes first: it was said of this very rendition.
+                attachment.content_type = attachment.content_type.take().or_else(|| fetched.content_type.clone());
+                AttachmentContent::Bytes(bytes.clone())
+            }
+            Err(why) => AttachmentContent::NotFetched(why.clone()),
+        };
+    }
+}
+
 /// Extracts the narrative and asks the model.
-async fn annotate_with(model: &LoadedModel, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
+async fn annotate_with(
+    model: &LoadedModel,
+    source: SourceDocument,
+    isolation: &Isolation,
+) -> Result<(Narrative, Annotation), PipelineError> {
     let started = Instant::now();
     // Markup can take a while and must not hold up other requests.
-    let narrative =
-        tokio::task::spawn_blocking(|| extract::narrative(source)).await.map_err(|_| PipelineError::Extract)?;
+    let isolation = isolation.clone();
+    let reading = tokio::task::spawn_blocking(move || extract::narrative(source, &isolation));
+    let narrative = reading.await.map_err(|_| PipelineError::Extract)?;
     telemetry::stage_took("extract", started.elapsed().as_secs_f64());
     let started = Instant::now();
     let annotation = model.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;

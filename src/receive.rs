@@ -5,7 +5,7 @@ use bytes::Bytes;
 use crate::digest::sha256;
 use crate::domain::document::ReportKey;
 use crate::fhir::report::{self, Head, ReadError};
-use crate::store::NewDocument;
+use crate::store::{FromSource, NewDocument};
 
 /// Why a report is refused. Nothing of it is stored then.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,21 @@ pub fn next_version(key: ReportKey, body: Bytes, links: Vec<(String, String)>) -
         return Err(ReceiveError::IdDiffers);
     }
     Ok(document(key, body, head, links))
+}
+
+/// A version of a report as its source gave it: read back, found by a search, or told by a notification that is trusted.
+/// `listened_to` is whether the source's settings ask for reports like it.
+pub fn from_source(key: ReportKey, body: Bytes, listened_to: bool) -> Result<FromSource, ReceiveError> {
+    let at_source = report::at_source(&body)?;
+    let needs_contents = report::names_contents(&body)?;
+    let document = next_version(key, body, Vec::new())?;
+    Ok(FromSource {
+        document,
+        source_version: at_source.version,
+        source_updated_at: at_source.updated_at,
+        needs_contents,
+        listened_to,
+    })
 }
 
 /// The body's head, if it is a report of the key's type.

@@ -1,4 +1,5 @@
-//! Takes jobs, runs the pipeline, settles.
+//! Takes jobs, has them done, settles. Documents are done by the pipeline, what passes between a source and us by the
+//! exchange; each source has workers of its own, so that one that is slow or away holds up nobody else.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,9 @@ use tracing::{error, warn};
 
 use crate::config::WorkerConfig;
 use crate::domain::job::{JobClass, LeasedJob, OnFailure};
+use crate::exchange::{Exchange, ExchangeError};
 use crate::pipeline::{Pipeline, PipelineError};
+use crate::source::{Source, Sources};
 use crate::store::{LEASE_SECONDS, Store, StoreError};
 use crate::telemetry;
 
@@ -21,6 +24,9 @@ const STORE_FAILURE_PAUSE: Duration = Duration::from_secs(1);
 /// Wait of a job whose other side is away and did not say for how long.
 const AWAY_PAUSE: Duration = Duration::from_secs(5);
 
+/// How often a worker looks whether its source may be asked again.
+const PAUSE_LOOK_MAX: Duration = Duration::from_millis(500);
+
 /// How often the queue's depth is counted for the metrics.
 const DEPTH_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -28,40 +34,96 @@ const DEPTH_INTERVAL: Duration = Duration::from_secs(5);
 pub async fn run(
     store: Store,
     pipeline: Arc<Pipeline>,
+    exchange: Arc<Exchange>,
+    sources: Sources,
     config: WorkerConfig,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    // A bell for each class: one that wakes whoever is next might wake a worker that may not take the job.
-    let bells = [JobClass::Fresh, JobClass::Background].map(|class| (class, Arc::new(Notify::new())));
+    exchange.begin(&sources).await?;
+    // A bell for each kind of hands: one that wakes whoever is next might wake a worker that may not take the job.
+    let mut crews: Vec<(Hands, usize)> = vec![
+        (Hands::Documents(JobClass::Fresh, Arc::clone(&pipeline)), config.concurrency),
+        (Hands::Documents(JobClass::Background, pipeline), config.background_concurrency),
+    ];
+    for source in sources.iter() {
+        let hands = Hands::Source(Arc::clone(source), Arc::clone(&exchange));
+        crews.push((hands, source.settings.requests_at_once_max));
+    }
     let mut tasks = JoinSet::new();
-    for (class, bell) in &bells {
-        let workers = match class {
-            JobClass::Fresh => config.concurrency,
-            JobClass::Background => config.background_concurrency,
-        };
+    let mut bells = Vec::new();
+    for (hands, workers) in crews {
+        let bell = Arc::new(Notify::new());
+        bells.push(Arc::clone(&bell));
         for _ in 0..workers {
-            let worker = Worker {
-                class: *class,
-                store: store.clone(),
-                pipeline: Arc::clone(&pipeline),
-                config: config.clone(),
-                bell: Arc::clone(bell),
-            };
+            let (store, config, bell) = (store.clone(), config.clone(), Arc::clone(&bell));
+            let worker = Worker { hands: hands.clone(), store, config, bell };
             tasks.spawn(worker.work(stop.clone()));
         }
     }
-    tasks.spawn(listen(store, bells.map(|(_, bell)| bell), stop));
+    tasks.spawn(listen(store, bells, stop));
     while let Some(ended) = tasks.join_next().await {
         ended?;
     }
     Ok(())
 }
 
-/// Does one job after the other, of one class.
+/// Who does a job, and of which jobs.
+#[derive(Clone)]
+enum Hands {
+    /// Documents are annotated.
+    Documents(JobClass, Arc<Pipeline>),
+    /// What passes between a source and us.
+    Source(Arc<Source>, Arc<Exchange>),
+}
+
+/// Why a job was not done, as far as a worker needs to know.
+struct Failure {
+    on_failure: OnFailure,
+    text: String,
+}
+
+impl Hands {
+    async fn claim(&self, store: &Store) -> Result<Option<LeasedJob>, StoreError> {
+        match self {
+            Self::Documents(class, _) => store.claim_job(*class).await,
+            Self::Source(source, _) => store.claim_job_of(&source.name).await,
+        }
+    }
+
+    /// How long no job is taken.
+    fn pause(&self) -> Option<Duration> {
+        match self {
+            Self::Documents(..) => None,
+            Self::Source(source, _) => source.pause(),
+        }
+    }
+
+    /// Does the job and settles it; none if that succeeded, or if the lease was lost and nothing was written.
+    async fn run(&self, job: &LeasedJob) -> Option<Failure> {
+        match self {
+            Self::Documents(_, pipeline) => match pipeline.run(job).await {
+                Ok(()) | Err(PipelineError::Store(StoreError::LeaseLost)) => None,
+                Err(error) => Some(Failure { on_failure: error.on_failure(), text: telemetry::chain(&error) }),
+            },
+            Self::Source(source, exchange) => match exchange.run(source, job).await {
+                Ok(()) | Err(ExchangeError::Store(StoreError::LeaseLost)) => None,
+                Err(error) => Some(Failure { on_failure: error.on_failure(), text: telemetry::chain(&error) }),
+            },
+        }
+    }
+
+    async fn abandon(&self, job: &LeasedJob, why: &str) -> Result<(), StoreError> {
+        match self {
+            Self::Documents(_, pipeline) => pipeline.abandon(job, why).await,
+            Self::Source(_, exchange) => exchange.abandon(job, why).await,
+        }
+    }
+}
+
+/// Does one job after the other.
 struct Worker {
-    class: JobClass,
+    hands: Hands,
     store: Store,
-    pipeline: Arc<Pipeline>,
     config: WorkerConfig,
     bell: Arc<Notify>,
 }
@@ -71,11 +133,18 @@ impl Worker {
     async fn work(self, stop: CancellationToken) {
         let poll = Duration::from_secs_f64(self.config.poll_seconds);
         while !stop.is_cancelled() {
-            match self.store.claim_job(self.class).await {
+            if let Some(pause) = self.hands.pause() {
+                tokio::select! {
+                    () = sleep(pause.min(PAUSE_LOOK_MAX)) => {}
+                    () = stop.cancelled() => {}
+                }
+                continue;
+            }
+            match self.hands.claim(&self.store).await {
                 Ok(Some(job)) => {
                     // There may be more than one: whoever is idle looks too.
                     self.bell.notify_one();
-                    do_job(&self.store, &self.pipeline, self.config.attempts_max, job).await;
+                    do_job(&self.store, &self.hands, self.config.attempts_max, job).await;
                 }
                 Ok(None) => {
                     tokio::select! {
@@ -94,24 +163,20 @@ impl Worker {
 }
 
 /// Does a job while holding its lease, and settles it whatever happens.
-async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: LeasedJob) {
+async fn do_job(store: &Store, hands: &Hands, attempts_max: i32, job: LeasedJob) {
     if job.attempt > attempts_max {
         // Claimed before and never settled: it may be what killed the worker.
         let why = format!("given up after {attempts_max} tries that did not end");
-        settled(pipeline.abandon(&job, &why).await, "abandoned");
+        settled(hands.abandon(&job, &why).await, "abandoned");
         return;
     }
-    let result = tokio::select! {
-        result = pipeline.run(&job) => result,
+    let failure = tokio::select! {
+        failure = hands.run(&job) => failure,
         () = hold(store, &job) => return, // The lease is lost: another worker has the job.
     };
-    let error = match result {
-        // With a lost lease nothing was written; whoever has the lease now settles it.
-        Ok(()) | Err(PipelineError::Store(StoreError::LeaseLost)) => return,
-        Err(error) => error,
-    };
-    let text = telemetry::chain(&error);
-    match error.on_failure() {
+    // With a lost lease nothing was written; whoever has the lease now settles it.
+    let Some(Failure { on_failure, text }) = failure else { return };
+    match on_failure {
         OnFailure::Retry if job.attempt < attempts_max => {
             warn!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is tried again");
             settled(store.retry_job(&job, &text).await, "retry");
@@ -123,7 +188,7 @@ async fn do_job(store: &Store, pipeline: &Pipeline, attempts_max: i32, job: Leas
         }
         OnFailure::Retry | OnFailure::Fail => {
             error!(job = job.id, kind = job.kind.code(), attempt = job.attempt, error = %text, "a job failed and is given up");
-            settled(pipeline.abandon(&job, &text).await, "abandoned");
+            settled(hands.abandon(&job, &text).await, "abandoned");
         }
     }
 }
@@ -153,7 +218,7 @@ fn settled(result: Result<(), StoreError>, next: &'static str) {
 }
 
 /// Rings the bells when the database says that jobs were queued.
-async fn listen(store: Store, bells: [Arc<Notify>; 2], stop: CancellationToken) {
+async fn listen(store: Store, bells: Vec<Arc<Notify>>, stop: CancellationToken) {
     while !stop.is_cancelled() {
         let mut heard = match store.listen().await {
             Ok(heard) => heard,
@@ -176,7 +241,7 @@ async fn listen(store: Store, bells: [Arc<Notify>; 2], stop: CancellationToken) 
 }
 
 /// Keeps the queue's gauges true, in every role: a process that only receives should show its backlog.
-pub async fn gauge(store: Store, stop: CancellationToken) {
+pub async fn gauge(store: Store, sources: Sources, stop: CancellationToken) {
     let mut ticks = interval(DEPTH_INTERVAL);
     loop {
         tokio::select! {
@@ -187,6 +252,11 @@ pub async fn gauge(store: Store, stop: CancellationToken) {
             match kind {
                 "annotate" => telemetry::queue(depth.waiting, depth.leased, depth.abandoned),
                 _ => telemetry::background_queue(kind, depth.waiting, depth.leased, depth.abandoned),
+            }
+        }
+        for source in sources.iter() {
+            if let Ok(seconds) = store.seconds_behind(&source.name).await {
+                telemetry::source_behind(source.name.as_str(), seconds);
             }
         }
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::texts::single_attachment;
 use crate::domain::document::SourceDocument;
 use crate::domain::narrative::{Narrative, Section, Sentence, Span};
-use crate::extract;
+use crate::extract::{self, Isolation};
 use crate::fhir::report;
 use crate::view::{CoverageView, SourceView};
 
@@ -60,10 +60,11 @@ pub fn run(
     content_type: Option<&str>,
     json: bool,
     input: &[u8],
+    isolation: &Isolation,
     out: &mut impl Write,
     notices: &mut impl Write,
 ) -> Result<bool, ExtractError> {
-    let narrative = extract::narrative(document_of(input, content_type));
+    let narrative = extract::narrative(document_of(input, content_type), isolation);
     let coverage = narrative.coverage();
     let any = !coverage.read.is_empty();
     if json {
@@ -173,7 +174,7 @@ mod tests {
 
     fn outputs(content_type: Option<&str>, json: bool, input: &[u8]) -> (bool, String, String) {
         let (mut out, mut notices) = (Vec::new(), Vec::new());
-        let any = run(content_type, json, input, &mut out, &mut notices).expect("written");
+        let any = run(content_type, json, input, &Isolation::none(), &mut out, &mut notices).expect("written");
         (any, String::from_utf8(out).expect("UTF-8"), String::from_utf8(notices).expect("UTF-8"))
     }
 
@@ -228,7 +229,7 @@ mod tests {
     fn what_cannot_be_read_is_in_the_coverage() {
         let json: serde_json::Value =
             serde_json::from_str(&output(Some("application/pdf"), true, b"%PDF-1.7")).expect("JSON");
-        assert_eq!(json["coverage"]["unread"][0]["reason"], "format-not-supported");
+        assert_eq!(json["coverage"]["unread"][0]["reason"], "malformed");
         assert_eq!(json["text"], "");
     }
 }

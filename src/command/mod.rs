@@ -6,4 +6,5 @@ pub mod extract;
 pub mod health;
 mod measures;
 pub mod model;
+pub mod subscriptions;
 pub mod texts;

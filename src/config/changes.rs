@@ -1,12 +1,14 @@
 //! What differs between two settings, and cannot change while the service runs.
 
-use super::{Config, DatabaseConfig, ServerConfig, WorkerConfig};
+use std::collections::BTreeMap;
+
+use super::{Config, DatabaseConfig, ServerConfig, SourceConfig, WorkerConfig};
 
 impl Config {
     /// The keys whose value in `new` takes a restart. Values are not told: some are secrets.
     pub fn changes_that_need_a_restart(&self, new: &Self) -> Vec<&'static str> {
         // All fields are named, so that a new one is not forgotten here.
-        let Self { server, database, worker, model: _, models: _, sources: _ } = self;
+        let Self { server, database, worker, model: _, models: _, sources } = self;
         let ServerConfig {
             listen,
             public_url,
@@ -34,8 +36,19 @@ impl Config {
             ("worker.attempts_max", *attempts_max != new.worker.attempts_max),
             ("worker.poll_seconds", poll_seconds.to_bits() != new.worker.poll_seconds.to_bits()),
         ];
-        keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect()
+        let mut keys: Vec<_> = keys.into_iter().filter_map(|(key, differs)| differs.then_some(key)).collect();
+        if of_sources(sources) != of_sources(&new.sources) {
+            keys.push("sources (but for their models)");
+        }
+        keys
     }
+}
+
+/// The sources, without what can change while the service runs. One that has nothing else is not there.
+fn of_sources(sources: &BTreeMap<String, SourceConfig>) -> BTreeMap<&str, SourceConfig> {
+    let without_model =
+        sources.iter().map(|(name, source)| (name.as_str(), SourceConfig { model: None, ..source.clone() }));
+    without_model.filter(|(_, source)| source.base_url.is_some()).collect()
 }
 
 #[cfg(test)]

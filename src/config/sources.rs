@@ -1,7 +1,7 @@
 //! `[sources.NAME]`: an EHR or FHIR server, what we listen to there and what we write.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -17,6 +17,8 @@ pub struct SourceConfig {
     pub model: Option<String>,
     /// Its FHIR base URL. Nothing outside of it is ever called, but what `attachment_origins` and `credentials` name.
     pub base_url: Option<String>,
+    /// Whether http is right although the source is on another machine: where a tunnel or a private network keeps it safe.
+    pub insecure_http: bool,
     /// The version of FHIR that it speaks.
     pub fhir_version: FhirVersion,
     /// How it knows us.
@@ -35,6 +37,12 @@ pub struct SourceConfig {
     pub hook_secret_file: Option<PathBuf>,
     /// The header that carries it: as it is, or after `Bearer `.
     pub hook_secret_header: String,
+    /// The canonical URL of the topic that our Subscriptions are of; one that fits, else search criteria, if not set.
+    pub topic: Option<String>,
+    /// How much our Subscriptions ask notifications to carry.
+    pub payload_content: PayloadContent,
+    /// The longest silence that our Subscriptions ask for, in seconds, where the source can promise one.
+    pub heartbeat_seconds: u32,
     /// What a notification's own resource is good for.
     pub payload: Payload,
     /// What is written back.
@@ -65,6 +73,7 @@ impl Default for SourceConfig {
         Self {
             model: None,
             base_url: None,
+            insecure_http: false,
             fhir_version: FhirVersion::R4,
             credentials: Credentials::None {},
             ca_file: None,
@@ -74,6 +83,9 @@ impl Default for SourceConfig {
             listen: Vec::new(),
             hook_secret_file: None,
             hook_secret_header: "Authorization".to_owned(),
+            topic: None,
+            payload_content: PayloadContent::IdOnly,
+            heartbeat_seconds: 300,
             payload: Payload::ReadBack,
             write: Write::ObservationAndProvenance,
             catch_up_seconds: 900,
@@ -158,6 +170,18 @@ pub enum Payload {
     Trust,
 }
 
+/// How much notifications are asked to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PayloadContent {
+    /// That something happened: the source is searched.
+    Empty,
+    /// Which report: it is read.
+    IdOnly,
+    /// The report itself.
+    FullResource,
+}
+
 /// What is written back to a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -177,4 +201,230 @@ pub(super) fn names(sources: &BTreeMap<String, SourceConfig>) -> Vec<SourceName>
     names.sort();
     names.dedup();
     names
+}
+
+/// Adds what is wrong with the sources, but for what is in the files that they name: whoever reads those tells it.
+pub(super) fn check(sources: &BTreeMap<String, SourceConfig>, faults: &mut Vec<String>) {
+    for (name, settings) in sources {
+        if SourceName::new(name).is_none() {
+            faults.push(format!("[sources.{name}]: a name is 1 to 64 of lower-case letters, digits and \"-\""));
+        }
+        if name == SourceName::local().as_str() {
+            let only_model = SourceConfig { model: settings.model.clone(), ..SourceConfig::default() };
+            if *settings != only_model {
+                faults.push("[sources.local]: our own API; of the settings of a source it has model only".to_owned());
+            }
+            continue;
+        }
+        let mut fault = |holds: bool, key: &str, wanted: &str| {
+            if !holds {
+                faults.push(format!("sources.{name}.{key}: {wanted}"));
+            }
+        };
+        check_addresses(settings, &mut fault);
+        check_credentials(&settings.credentials, &mut fault);
+        check_numbers(settings, &mut fault);
+        check_listen(settings, &mut fault);
+        check_files(settings, &mut fault);
+    }
+}
+
+type Fault<'a> = dyn FnMut(bool, &str, &str) + 'a;
+
+/// A URL that we may ask: https, or http where nobody can listen on the way.
+fn is_base(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        let here = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        };
+        let safe = url.scheme() == "https" || url.scheme() == "http" && here;
+        let clean =
+            url.username().is_empty() && url.password().is_none() && url.query().is_none() && url.fragment().is_none();
+        url.has_host() && safe && clean
+    })
+}
+
+/// The same where the settings say that the way is safe.
+fn is_allowed(text: &str, insecure: bool) -> bool {
+    match text.strip_prefix("http://") {
+        Some(rest) if insecure => is_base(&format!("https://{rest}")),
+        _ => is_base(text),
+    }
+}
+
+fn check_addresses(settings: &SourceConfig, fault: &mut Fault<'_>) {
+    let insecure = settings.insecure_http;
+    fault(
+        settings.base_url.is_some(),
+        "base_url",
+        "it is needed: the FHIR base URL, like https://ehr.example.org/fhir",
+    );
+    fault(
+        settings.base_url.as_deref().is_none_or(|url| is_allowed(url, insecure)),
+        "base_url",
+        "an absolute https URL without user, query and fragment, like https://ehr.example.org/fhir; \
+         http only to this machine, or with insecure_http = true",
+    );
+    for origin in &settings.attachment_origins {
+        let bare = url::Url::parse(origin).is_ok_and(|url| url.path() == "/");
+        fault(
+            bare && is_allowed(origin, insecure),
+            "attachment_origins",
+            "each an origin without a path, like https://files.example.org; http only to this machine, or with insecure_http = true",
+        );
+    }
+    if let Some(since) = &settings.since {
+        let date = since.split('T').next().unwrap_or_default();
+        let digits = date.bytes().all(|b| b.is_ascii_digit() || b == b'-') && [4, 7, 10].contains(&date.len());
+        fault(digits, "since", "a FHIR date or dateTime, like 2026-01-01");
+    }
+}
+
+fn check_credentials(credentials: &Credentials, fault: &mut Fault<'_>) {
+    match credentials {
+        Credentials::None {} => {}
+        Credentials::Header { name, value_file } => {
+            fault(is_header(name), "credentials.name", "the name of an HTTP header, like X-Api-Key");
+            fault(holds_secret(value_file), "credentials.value_file", "a file that can be read and holds one line");
+        }
+        Credentials::Bearer { token_file } => {
+            fault(holds_secret(token_file), "credentials.token_file", "a file that can be read and holds one line");
+        }
+        Credentials::Smart { client_id, private_key_file: _, key_id, token_url, scope } => {
+            fault(!client_id.trim().is_empty(), "credentials.client_id", "as the source registered us");
+            fault(key_id.as_deref().is_none_or(|id| !id.trim().is_empty()), "credentials.key_id", "not empty");
+            fault(scope.as_deref().is_none_or(|scope| !scope.trim().is_empty()), "credentials.scope", "not empty");
+            let clean = |url: &str| {
+                url::Url::parse(url).is_ok_and(|mut url| {
+                    url.set_query(None);
+                    is_base(url.as_str())
+                })
+            };
+            fault(
+                token_url.as_deref().is_none_or(clean),
+                "credentials.token_url",
+                "an absolute https URL, like https://login.example.org/token",
+            );
+        }
+    }
+}
+
+fn check_numbers(settings: &SourceConfig, fault: &mut Fault<'_>) {
+    let day = 24 * 3600;
+    fault((1..=10_000).contains(&settings.requests_per_second_max), "requests_per_second_max", "between 1 and 10000");
+    fault((1..=64).contains(&settings.requests_at_once_max), "requests_at_once_max", "between 1 and 64");
+    fault((1..=600).contains(&settings.request_seconds_max), "request_seconds_max", "between 1 and 600 seconds");
+    fault(
+        (64 * 1024..=1024 * 1024 * 1024).contains(&settings.answer_bytes_max),
+        "answer_bytes_max",
+        "between 65536 and 1073741824 bytes",
+    );
+    fault(settings.catch_up_seconds <= day, "catch_up_seconds", "between 0 and 86400 seconds");
+    fault((1..=day).contains(&settings.poll_seconds), "poll_seconds", "between 1 and 86400 seconds");
+    fault((10..=86_400).contains(&settings.heartbeat_seconds), "heartbeat_seconds", "between 10 and 86400 seconds");
+    fault(settings.overlap_seconds <= day, "overlap_seconds", "between 0 and 86400 seconds");
+}
+
+fn check_listen(settings: &SourceConfig, fault: &mut Fault<'_>) {
+    for listen in &settings.listen {
+        let known = ["DiagnosticReport", "DocumentReference"].contains(&listen.resource_type.as_str());
+        fault(known, "listen.type", "DiagnosticReport or DocumentReference");
+        let lists = [
+            ("listen.categories", &listen.categories),
+            ("listen.codes", &listen.codes),
+            ("listen.statuses", &listen.statuses),
+        ];
+        for (key, codes) in lists {
+            // They become part of a search: what a token cannot hold is a mistake here.
+            let is_code = |code: &String| !code.trim().is_empty() && !code.contains([',', '$', '\\', ' ', '&']);
+            fault(codes.iter().all(is_code), key, "each a code, or system|code, without blanks and commas");
+        }
+    }
+}
+
+fn check_files(settings: &SourceConfig, fault: &mut Fault<'_>) {
+    if let Some(file) = &settings.hook_secret_file {
+        fault(holds_secret(file), "hook_secret_file", "a file that can be read and holds one line");
+    }
+    fault(
+        is_header(&settings.hook_secret_header),
+        "hook_secret_header",
+        "the name of an HTTP header, like Authorization",
+    );
+}
+
+/// A token of RFC 9110, 5.6.2.
+fn is_header(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(allowed)
+}
+
+/// Whether a file holds one line that a header can carry.
+fn holds_secret(file: &Path) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|text| {
+        let text = text.trim();
+        !text.is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::tests::load;
+
+    #[test]
+    fn a_source_with_a_base_url_is_all_that_is_needed() {
+        for url in
+            ["https://ehr.example.org/fhir", "http://127.0.0.1:8090/fhir", "http://[::1]/", "http://localhost/r4"]
+        {
+            let config = load(&format!("[sources.ehr]\nbase_url = \"{url}\"")).expect("no faults");
+            assert_eq!(config.sources["ehr"].base_url.as_deref(), Some(url));
+        }
+        let insecure = "[sources.ehr]\nbase_url = \"http://ehr.internal/fhir\"\ninsecure_http = true";
+        load(insecure).expect("no faults");
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_sources_is_told_at_once() {
+        let toml = r#"
+            [sources.Ehr]
+            base_url = "http://ehr.example.org/fhir"
+            attachment_origins = ["https://files.example.org/path", "ftp://x"]
+            requests_per_second_max = 0
+            hook_secret_file = "/nowhere"
+            hook_secret_header = "not a header"
+            since = "yesterday"
+            credentials = { kind = "smart", client_id = "", private_key_file = "/nowhere", token_url = "http://login.example.org" }
+            listen = [{ type = "Observation", categories = ["a,b"] }]
+            [sources.b]
+            credentials = { kind = "bearer", token_file = "/nowhere" }
+            [sources.c]
+            base_url = "https://user:secret@ehr.example.org/fhir"
+            [sources.local]
+            base_url = "https://ehr.example.org/fhir"
+            "#;
+        let text = load(toml).expect_err("faults").to_string();
+        for part in [
+            "[sources.Ehr]: a name",
+            "sources.Ehr.base_url",
+            "sources.Ehr.attachment_origins",
+            "sources.Ehr.requests_per_second_max",
+            "sources.Ehr.hook_secret_file",
+            "sources.Ehr.hook_secret_header",
+            "sources.Ehr.since",
+            "sources.Ehr.credentials.client_id",
+            "sources.Ehr.credentials.token_url",
+            "sources.Ehr.listen.type",
+            "sources.Ehr.listen.categories",
+            "sources.b.base_url: it is needed",
+            "sources.b.credentials.token_file",
+            "sources.c.base_url",
+            "[sources.local]: our own API",
+        ] {
+            assert!(text.contains(part), "{part} is missing in: {text}");
+        }
+        assert!(!text.contains("secret@"), "{text}");
+    }
 }

@@ -342,6 +342,8 @@ pub enum AttachmentContent {
     Url(String),
     /// Another resource, which was not fetched.
     Referenced(String),
+    /// Only a URL, and what is there could not be had: why, in words, without the URL.
+    NotFetched(String),
     /// There is something, and it cannot be decoded: what is wrong, in words, without its content.
     Malformed(String),
     /// Neither data nor URL.
@@ -354,6 +356,7 @@ impl fmt::Debug for AttachmentContent {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Url(_) => f.write_str("url"),
             Self::Referenced(_) => f.write_str("reference"),
+            Self::NotFetched(why) => write!(f, "not fetched: {why}"),
             Self::Malformed(why) => write!(f, "malformed: {why}"),
             Self::Empty => f.write_str("empty"),
         }

@@ -22,6 +22,13 @@ pub enum JobKind {
     Reannotate(ReannotationId),
     /// Read a report from its source and store it.
     Fetch(ReportKey),
+    /// Read what a document names by reference from its source; then it is annotated.
+    Contents {
+        /// Where.
+        source: SourceName,
+        /// Which document.
+        document: DocumentId,
+    },
     /// Bring an Observation at its report's source in line with ours.
     Emit {
         /// Where.
@@ -34,6 +41,9 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// The codes of all kinds.
+    pub const CODES: [&str; 7] = ["annotate", "shadow", "reannotate", "fetch", "contents", "emit", "catch-up"];
+
     /// The code used in SQL and metrics.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -41,6 +51,7 @@ impl JobKind {
             Self::Shadow { .. } => "shadow",
             Self::Reannotate(_) => "reannotate",
             Self::Fetch(_) => "fetch",
+            Self::Contents { .. } => "contents",
             Self::Emit { .. } => "emit",
             Self::CatchUp(_) => "catch-up",
         }

@@ -11,3 +11,4 @@ pub mod label;
 pub mod narrative;
 pub mod observation;
 pub mod source_map;
+pub mod subscription;

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::isolation::Isolation;
 use super::parts::{self, Candidate, Outcome, Part};
 use super::rendition::{self, NARRATIVE_CHARACTERS_MAX, Reading, Recognised, Refusal};
 use super::sniff::Format;
@@ -34,9 +35,10 @@ pub(super) struct Piece {
 
 /// Reads the report, what its other elements add, and the resource's own text if the author wrote no other. Every
 /// attachment ends in the coverage: those that were not read, and parts that were not, in the document's order.
-pub(super) fn choose(attachments: &[Attachment]) -> Chosen {
+pub(super) fn choose(attachments: &[Attachment], isolation: &Isolation) -> Chosen {
     let mut choice = Choice {
         attachments,
+        isolation,
         chosen: Chosen::default(),
         unread: attachments.iter().map(|_| Vec::new()).collect(),
         characters: 0,
@@ -55,6 +57,7 @@ pub(super) fn choose(attachments: &[Attachment]) -> Chosen {
 /// A choice in the making.
 struct Choice<'a> {
     attachments: &'a [Attachment],
+    isolation: &'a Isolation,
     chosen: Chosen,
     /// What was not read, by attachment.
     unread: Vec<Vec<UnreadRendition>>,
@@ -81,7 +84,7 @@ impl<'a> Choice<'a> {
                 Err(refusal) => self.refuse(index, refusal),
             }
         }
-        let Outcome { parts, refusals } = parts::read(candidates);
+        let Outcome { parts, refusals } = parts::read(candidates, self.isolation);
         for (index, refusal) in refusals {
             self.refuse(index, refusal);
         }
@@ -95,7 +98,7 @@ impl<'a> Choice<'a> {
     fn read_resource_text(&mut self) {
         let written = self.chosen.coverage.read.first().map(|read| read.origin.clone()).or_else(|| {
             let mut conclusions = self.of_role(AttachmentRole::Conclusion);
-            conclusions.find(|(_, conclusion)| read_text(conclusion).is_ok()).map(|(_, found)| found.origin.clone())
+            conclusions.find(|(_, conclusion)| read_text(conclusion, self.isolation).is_ok()).map(|(_, found)| found.origin.clone())
         });
         for (index, attachment) in self.of_role(AttachmentRole::ResourceText) {
             let reading = match &written {
@@ -104,7 +107,7 @@ impl<'a> Choice<'a> {
                     Err(Refusal::new(UnreadReason::OtherRenditionChosen, detail))
                 }
                 None => content(attachment)
-                    .and_then(|bytes| rendition::read(&Recognised::certain(Format::Xhtml), bytes)),
+                    .and_then(|bytes| rendition::read(&Recognised::certain(Format::Xhtml), bytes, self.isolation)),
             };
             match reading {
                 Ok(reading) => self.take(index, reading, Format::Xhtml),
@@ -129,7 +132,7 @@ impl<'a> Choice<'a> {
     }
 
     fn added(&self, attachment: &Attachment, told: &Told, count: usize) -> Result<Reading, Refusal> {
-        let mut reading = read_text(attachment)?;
+        let mut reading = read_text(attachment, self.isolation)?;
         if count >= ADDED_MAX {
             let detail = format!("More than {ADDED_MAX} elements of its kind are in the report.");
             return Err(Refusal::new(UnreadReason::TooLarge, detail));
@@ -179,8 +182,8 @@ fn recognised(attachment: &Attachment) -> Result<(Recognised, Cow<'_, [u8]>), Re
 }
 
 /// Reads an element that holds its text itself.
-fn read_text(attachment: &Attachment) -> Result<Reading, Refusal> {
-    rendition::read(&Recognised::certain(Format::Plain), content(attachment)?)
+fn read_text(attachment: &Attachment, isolation: &Isolation) -> Result<Reading, Refusal> {
+    rendition::read(&Recognised::certain(Format::Plain), content(attachment)?, isolation)
 }
 
 /// The bytes of an attachment.
@@ -191,6 +194,7 @@ fn content(attachment: &Attachment) -> Result<&[u8], Refusal> {
             UnreadReason::NotFetched,
             "Only a URL is given, and it is not on a source that may be fetched from.",
         )),
+        AttachmentContent::NotFetched(why) => Err(Refusal::new(UnreadReason::NotFetched, why.clone())),
         AttachmentContent::Referenced(_) => {
             Err(Refusal::new(UnreadReason::NotFetched, "It is a resource of its own, which was not fetched."))
         }
@@ -258,8 +262,16 @@ mod tests {
         attachment(origin, AttachmentRole::Report, content_type, bytes)
     }
 
+    fn choose_among(attachments: &[Attachment]) -> Chosen {
+        choose(attachments, &Isolation::none())
+    }
+
     fn unread(chosen: &Chosen) -> Vec<(&str, UnreadReason)> {
         chosen.coverage.unread.iter().map(|unread| (unread.origin.as_str(), unread.reason)).collect()
+    }
+
+    fn choose(attachments: &[Attachment]) -> Chosen {
+        super::choose(attachments, &Isolation::none())
     }
 
     fn body(chosen: &Chosen) -> String {
@@ -276,7 +288,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_read_before_html_and_pdf() {
-        let chosen = choose(&[
+        let chosen = choose_among(&[
             report("pdf", "application/pdf", b"%PDF-1.4"),
             report("html", "text/html", b"<p>Stable.</p>"),
             report("plain", "text/plain", b"Stable."),
@@ -288,7 +300,7 @@ mod tests {
 
     #[test]
     fn the_next_best_is_read_when_the_best_cannot_be_and_says_so() {
-        let chosen = choose(&[
+        let chosen = choose_among(&[
             report("plain", "text/plain", b"   "),
             report("rtf", "text/plain", b"{\\rtf1 x}"),
             report("html", "text/html", b"<p>Stable.</p>"),
@@ -297,14 +309,15 @@ mod tests {
         let other = UnreadReason::OtherRenditionChosen;
         assert_eq!(unread(&chosen), [("plain", UnreadReason::Empty), ("rtf", other)]);
 
-        let chosen = choose(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
+        let chosen =
+            choose_among(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
         assert_eq!(chosen.coverage.read[0].notes, ["read in place of text, which could not be read"]);
     }
 
     #[test]
     fn what_cannot_be_read_says_why() {
         let with = |origin: &str, content| Attachment { content, ..report(origin, "text/plain", b"") };
-        let chosen = choose(&[
+        let chosen = choose_among(&[
             with("url", AttachmentContent::Url("https://example.org/x".to_owned())),
             with("base64", AttachmentContent::Malformed("It is not base64.".to_owned())),
             with("empty", AttachmentContent::Empty),
@@ -316,7 +329,7 @@ mod tests {
                 ("url", UnreadReason::NotFetched),
                 ("base64", UnreadReason::Malformed),
                 ("empty", UnreadReason::Empty),
-                ("pdf", UnreadReason::FormatNotSupported),
+                ("pdf", UnreadReason::Malformed),
             ]
         );
         assert!(read(&chosen).is_empty());
@@ -325,9 +338,10 @@ mod tests {
     #[test]
     fn a_conclusion_is_read_unless_the_report_has_it() {
         let conclusion = |bytes| attachment("conclusion", AttachmentRole::Conclusion, "text/plain", bytes);
-        let chosen = choose(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
+        let chosen =
+            choose_among(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
         assert_eq!(unread(&chosen), [("conclusion", UnreadReason::OtherRenditionChosen)]);
-        let chosen = choose(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
+        let chosen = choose_among(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
         assert_eq!(read(&chosen), ["plain", "conclusion"]);
         assert_eq!(body(&chosen), "A.|Stable disease.");
     }
@@ -336,7 +350,7 @@ mod tests {
     fn the_resource_text_is_read_only_if_nothing_else_is() {
         let div =
             attachment("div", AttachmentRole::ResourceText, "application/xhtml+xml", b"<div><p>Stable.</p></div>");
-        let chosen = choose(&[div.clone(), report("plain", "text/plain", b"Better.")]);
+        let chosen = choose_among(&[div.clone(), report("plain", "text/plain", b"Better.")]);
         assert_eq!(
             (read(&chosen), unread(&chosen)),
             (vec!["plain"], vec![("div", UnreadReason::OtherRenditionChosen)])

@@ -4,27 +4,40 @@
 //! attachments, `parts` among those of the report, `sniff` recognises their formats, one file per format reads them,
 //! `sections` and `sentences` divide the text.
 
+mod assembled;
 mod boundary;
+mod cda;
 mod charset;
 mod choose;
+mod docx;
 mod elements;
+mod embedded;
+mod fhir_document;
 mod flow;
 mod headings;
 mod html;
 mod inline_style;
+mod isolation;
 mod likeness;
 mod lines;
 mod markup;
 mod parts;
+mod pdf;
 mod plain;
 mod references;
 mod rendition;
+mod rtf;
+mod section_codes;
 mod sections;
 mod sentences;
+mod sheet;
 mod sniff;
 mod stages;
+mod symbols;
 mod tree;
 mod words;
+mod xml;
+mod xml_document;
 
 use std::ops::Range;
 
@@ -35,16 +48,17 @@ use choose::{Chosen, Piece};
 use rendition::{Marked, Reading};
 use sections::Part;
 
+pub use isolation::{Isolation, serve};
 pub use sniff::Format;
 pub use stages::{TextOfBytes, divide, read_bytes};
 
 /// Between the report, what its other elements add, and its hidden text.
 const SEPARATOR: &str = "\n\n";
 
-/// Reads a document.
-pub fn narrative(document: SourceDocument) -> Narrative {
+/// Reads a document; `isolation` says where the formats are read whose readers cannot be trusted.
+pub fn narrative(document: SourceDocument, isolation: &Isolation) -> Narrative {
     let SourceDocument { attachments, .. } = document;
-    let Chosen { pieces, coverage } = choose::choose(&attachments);
+    let Chosen { pieces, coverage } = choose::choose(&attachments, isolation);
     let mut draft = Draft::default();
     let mut hidden = Vec::new();
     for Piece { rendition, role, reading } in pieces {
@@ -170,6 +184,10 @@ mod tests {
             attachments: attachments.into_iter().enumerate().map(attachment).collect(),
             results: Vec::new(),
         }
+    }
+
+    fn narrative(document: SourceDocument) -> Narrative {
+        super::narrative(document, &Isolation::none())
     }
 
     fn check(narrative: &Narrative) -> Result<(), TestCaseError> {

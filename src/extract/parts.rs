@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::cell::OnceCell;
 
 use super::choose::dense;
+use super::isolation::Isolation;
 use super::likeness::Words;
 use super::rendition::{self, NARRATIVE_CHARACTERS_MAX, Reading, Recognised, Refusal};
 use crate::domain::document::Attachment;
@@ -61,9 +62,9 @@ pub(super) struct Outcome<'a> {
 }
 
 /// Reads the report.
-pub(super) fn read(mut candidates: Vec<Candidate<'_>>) -> Outcome<'_> {
+pub(super) fn read<'a>(mut candidates: Vec<Candidate<'a>>, isolation: &'a Isolation) -> Outcome<'a> {
     candidates.sort_by_key(|candidate| candidate.recognised.format.rank());
-    let mut search = Search::default();
+    let mut search = Search { isolation, outcome: Outcome::default() };
     let mut passed_over = Vec::new();
     let mut left = candidates.into_iter().peekable();
     while let Some(rank) = left.peek().map(|next| next.recognised.format.rank()) {
@@ -126,8 +127,8 @@ impl<'a> Text<'a> {
     }
 }
 
-#[derive(Default)]
 struct Search<'a> {
+    isolation: &'a Isolation,
     outcome: Outcome<'a>,
 }
 
@@ -146,7 +147,7 @@ impl<'a> Search<'a> {
                 self.refuse(&candidate, UnreadReason::TooLarge, detail);
                 continue;
             }
-            match rendition::read(&candidate.recognised, &candidate.bytes) {
+            match rendition::read(&candidate.recognised, &candidate.bytes, self.isolation) {
                 Ok(reading) => self.add(&mut texts, Part { candidate, reading }),
                 Err(refusal) => {
                     let origin = &candidate.attachment.origin;

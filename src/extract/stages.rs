@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::rendition::{self, Reading, Refusal};
-use super::{Format, lines, sections, sentences, span};
+use super::{Format, Isolation, lines, sections, sentences, span};
 use crate::domain::narrative::{Section, Sentence, UnreadReason};
 use crate::domain::source_map::SourceMap;
 
@@ -45,7 +45,7 @@ impl fmt::Debug for TextOfBytes {
 pub fn read_bytes(content_type: Option<&str>, bytes: &[u8]) -> Result<TextOfBytes, (UnreadReason, String)> {
     let told = |Refusal { reason, detail }| (reason, detail);
     let recognised = rendition::recognise(content_type, bytes).map_err(told)?;
-    let reading = rendition::read(&recognised, bytes).map_err(told)?;
+    let reading = rendition::read(&recognised, bytes, &Isolation::none()).map_err(told)?;
     let Reading { body, map, hidden, hidden_map, notes, unread, .. } = reading;
     let unread = unread.into_iter().map(|(place, _)| place).collect();
     Ok(TextOfBytes { format: recognised.format, body, map, hidden, hidden_map, unread, notes })

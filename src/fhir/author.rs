@@ -17,55 +17,139 @@ use crate::domain::source_map::Place;
 /// The system of our Observations' identifiers; the value is the Observation's id.
 pub const SYSTEM_OBSERVATION_ID: &str = "http://responsum.health/fhir/sid/observation";
 
-/// The Observation of an answer.
-///
-/// Its references are absolute, so that it means the same wherever it is read.
+/// Where a report's source has what an answer refers to.
+#[derive(Clone, Copy, Debug)]
+pub struct AtSource<'a> {
+    /// The source's base URL.
+    pub base: &'a BaseUrl,
+    /// Our Observation's id there.
+    pub observation_id: &'a str,
+    /// Its version there, if the source tells.
+    pub observation_version: Option<&'a str>,
+    /// Our Device's id there.
+    pub device_id: &'a str,
+    /// The version of the report, if the source tells.
+    pub report_version: Option<&'a str>,
+}
+
+/// How an answer's references read in one place: on our own API, or at the report's source.
+struct Places {
+    /// Whether another server numbers and dates the resource.
+    elsewhere: bool,
+    id: String,
+    /// The report's absolute URL.
+    report_url: String,
+    report: String,
+    report_version: String,
+    device: String,
+    /// The Observation's version.
+    observation: String,
+    /// Ours, wherever it is read from: absolute.
+    narrative: String,
+    subject: Option<ReferenceDraft>,
+    encounter: Option<ReferenceDraft>,
+}
+
+impl Places {
+    /// References are absolute, so that they mean the same wherever they are read.
+    fn ours(answer: &Answer, base: &BaseUrl) -> Self {
+        let report = answer.report.relative();
+        Self {
+            elsewhere: false,
+            id: answer.observation_id.clone(),
+            report_url: base.join(&report),
+            report: base.join(&report),
+            report_version: base.join(&format!("{report}/_history/{}", answer.document_version)),
+            device: base.join(&format!("Device/{}", device_id(&answer.model))),
+            observation: base.join(&format!("Observation/{}/_history/{}", answer.observation_id, answer.version)),
+            narrative: base.join(&format!("Binary/{}", answer.narrative)),
+            subject: answer.about.subject.as_ref().map(|subject| reference(subject, base)),
+            encounter: answer.about.encounter.as_ref().map(|encounter| reference(encounter, base)),
+        }
+    }
+
+    /// References are the source's own, relative to its base, as its reports have them. Only the narrative is ours.
+    fn at(answer: &Answer, base: &BaseUrl, at: &AtSource<'_>) -> Self {
+        let report = answer.report.relative();
+        let versioned = |what: String, version: Option<&str>| match version {
+            Some(version) => format!("{what}/_history/{version}"),
+            None => what,
+        };
+        let own = |reference: &Reference| own_reference(reference, at.base);
+        Self {
+            elsewhere: true,
+            id: at.observation_id.to_owned(),
+            report_url: at.base.join(&report),
+            report_version: versioned(report.clone(), at.report_version),
+            device: format!("Device/{}", at.device_id),
+            observation: versioned(format!("Observation/{}", at.observation_id), at.observation_version),
+            narrative: base.join(&format!("Binary/{}", answer.narrative)),
+            subject: answer.about.subject.as_ref().map(own),
+            encounter: answer.about.encounter.as_ref().map(own),
+            report,
+        }
+    }
+}
+
+/// The system of our Devices' identifiers; the value is the model's SHA-256 in hexadecimal.
+pub use responsum_fhir_authoring::terms::SYSTEM_MODEL_SHA256;
+
+/// The Observation of an answer, as our own API serves it.
 pub fn observation(answer: &Answer, base: &BaseUrl) -> Result<Authored, AuthoringError> {
-    let report = base.join(&answer.report.relative());
+    observation_in(answer, Places::ours(answer, base))
+}
+
+/// The Observation of an answer, as it is written to the report's source.
+pub fn observation_at(answer: &Answer, base: &BaseUrl, at: &AtSource<'_>) -> Result<Authored, AuthoringError> {
+    observation_in(answer, Places::at(answer, base, at))
+}
+
+fn observation_in(answer: &Answer, places: Places) -> Result<Authored, AuthoringError> {
+    let evidence = answer.evidence.iter().flat_map(|place| evidence(place, &places)).collect();
+    let Places { report, .. } = places;
     authoring::observation(&ObservationDraft {
-        id: answer.observation_id.clone(),
-        version_id: Some(answer.version.to_string()),
-        last_updated: Some(answer.recorded_at),
-        source: Some(report.clone()),
+        id: places.id,
+        version_id: (!places.elsewhere).then(|| answer.version.to_string()),
+        last_updated: (!places.elsewhere).then_some(answer.recorded_at),
+        source: Some(places.report_url),
         identifiers: vec![IdentifierDraft {
             system: Some(SYSTEM_OBSERVATION_ID.into()),
             value: Some(answer.observation_id.clone()),
         }],
         status: status(answer.standing),
         about_cancer: answer.cancer,
-        subject: answer.about.subject.as_ref().map(|subject| reference(subject, base)),
-        encounter: answer.about.encounter.as_ref().map(|encounter| reference(encounter, base)),
+        subject: places.subject,
+        encounter: places.encounter,
         effective: answer.about.effective.clone().map(effective),
         issued: answer.annotated_at,
         label: label(answer.label),
         category: category(answer.category),
         // Four decimals, and no more digits than the model's own 32 bits hold.
         confidence: Some(f64::from(answer.confidence.get())),
-        device: ReferenceDraft::to(base.join(&format!("Device/{}", device_id(&answer.model)))),
+        device: ReferenceDraft::to(places.device),
         derived_from: (answer.report.resource_type == ResourceType::DocumentReference)
             .then(|| ReferenceDraft::to(report)),
-        evidence: answer.evidence.iter().flat_map(|place| evidence(answer, place, base)).collect(),
+        evidence,
     })
 }
 
 /// Where one span stands: first in our narrative, then in the report itself, where its format counts characters. An
 /// XPath or a page has no place in the extension; `$annotation` tells it.
-fn evidence(answer: &Answer, place: &EvidencePlace, base: &BaseUrl) -> Vec<EvidenceDraft> {
+fn evidence(place: &EvidencePlace, places: &Places) -> Vec<EvidenceDraft> {
     let CodePoints { offset, length } = place.narrative;
-    let narrative = base.join(&format!("Binary/{}", answer.narrative));
-    // The version: a later one may have another text at the same place.
-    let report = base.join(&format!("{}/_history/{}", answer.report.relative(), answer.document_version));
     let draft = |reference: &str, path: String, offset, length| EvidenceDraft {
         reference: reference.to_owned(),
         path: Some(path),
         offset,
         length,
     };
+    // The report's version: a later one may have another text at the same place.
+    let report = &places.report_version;
     let in_report = place.source.iter().filter_map(|source| match &source.place {
-        Some(Place::Characters(range)) => Some(draft(&report, data_path(&source.origin), range.start, range.len())),
+        Some(Place::Characters(range)) => Some(draft(report, data_path(&source.origin), range.start, range.len())),
         Some(Place::Element(_) | Place::Pages(..)) | None => None,
     });
-    std::iter::once(draft(&narrative, "Binary.data".into(), offset, length)).chain(in_report).collect()
+    std::iter::once(draft(&places.narrative, "Binary.data".into(), offset, length)).chain(in_report).collect()
 }
 
 /// The path of the element that holds an attachment's bytes; other elements hold their text themselves.
@@ -76,19 +160,26 @@ fn data_path(origin: &str) -> String {
 
 /// The Provenance of one version of an Observation: which model made it, of which version of the report.
 pub fn provenance(answer: &Answer, base: &BaseUrl) -> Result<String, AuthoringError> {
+    provenance_in(answer, Places::ours(answer, base))
+}
+
+/// The same, as it is written to the report's source.
+pub fn provenance_at(answer: &Answer, base: &BaseUrl, at: &AtSource<'_>) -> Result<String, AuthoringError> {
+    provenance_in(answer, Places::at(answer, base, at))
+}
+
+fn provenance_in(answer: &Answer, places: Places) -> Result<String, AuthoringError> {
     let activity = match (answer.standing, answer.version) {
         (Standing::Withdrawn, _) => Activity::Nullify,
         (_, 1) => Activity::Create,
         _ => Activity::Update,
     };
-    let document = format!("{}/_history/{}", answer.report.relative(), answer.document_version);
-    let target = format!("Observation/{}/_history/{}", answer.observation_id, answer.version);
-    let entity = |role, what: &str| EntityDraft { role, what: ReferenceDraft::to(base.join(what)) };
+    let entity = |role, what: String| EntityDraft { role, what: ReferenceDraft::to(what) };
     authoring::provenance(&ProvenanceDraft {
         id: provenance_id(answer),
-        version_id: Some("1".into()),
-        last_updated: Some(answer.recorded_at),
-        target: ReferenceDraft::to(base.join(&target)),
+        version_id: (!places.elsewhere).then(|| "1".into()),
+        last_updated: (!places.elsewhere).then_some(answer.recorded_at),
+        target: ReferenceDraft::to(places.observation),
         occurred: Some(answer.recorded_at),
         recorded: answer.recorded_at,
         activity,
@@ -96,13 +187,10 @@ pub fn provenance(answer: &Answer, base: &BaseUrl) -> Result<String, AuthoringEr
             Some(reason) => ReasonDraft::Withdrawn(withdrawal(reason)),
             None => ReasonDraft::AiAsserted,
         },
-        agents: vec![AgentDraft {
-            role: AgentRole::Assembler,
-            who: ReferenceDraft::to(base.join(&format!("Device/{}", device_id(&answer.model)))),
-        }],
+        agents: vec![AgentDraft { role: AgentRole::Assembler, who: ReferenceDraft::to(places.device) }],
         entities: vec![
-            entity(EntityRole::Source, &document),
-            entity(EntityRole::Derivation, &format!("Binary/{}", answer.narrative)),
+            entity(EntityRole::Source, places.report_version),
+            entity(EntityRole::Derivation, places.narrative),
         ],
     })
 }
@@ -193,6 +281,18 @@ fn reference(reference: &Reference, base: &BaseUrl) -> ReferenceDraft {
     }
 }
 
+/// A reference as the report has it, relative where it points to the report's own server.
+fn own_reference(reference: &Reference, base: &BaseUrl) -> ReferenceDraft {
+    let identifier =
+        |Identifier { system, value }: &Identifier| IdentifierDraft { system: system.clone(), value: value.clone() };
+    let prefix = format!("{}/", base.as_str());
+    let text = reference.reference.as_deref().filter(|text| !text.starts_with('#'));
+    ReferenceDraft {
+        reference: text.map(|text| text.strip_prefix(&prefix).unwrap_or(text).to_owned()),
+        identifier: reference.identifier.as_ref().map(identifier),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -213,7 +313,7 @@ mod tests {
             ],
         };
         let base = BaseUrl::new("http://x/fhir");
-        let drafts = evidence(&answer(), &place, &base);
+        let drafts = evidence(&place, &Places::ours(&answer(), &base));
         let told: Vec<_> =
             drafts.iter().map(|d| (d.reference.as_str(), d.path.as_deref(), d.offset, d.length)).collect();
         let report = "http://x/fhir/DiagnosticReport/r/_history/2";

@@ -67,7 +67,7 @@ fn deeper_than(text: &str, levels: usize) -> bool {
 }
 
 /// A JSON object's members in order, each value as its own text.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct RawObject<'a> {
     members: Vec<(Cow<'a, str>, &'a RawValue)>,
 }
@@ -94,6 +94,13 @@ impl<'a> RawObject<'a> {
     /// The text of a member's value, `null` included.
     pub fn any(&self, name: &str) -> Option<&'a RawValue> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
+    }
+
+    /// The text of a choice of types: `value` finds `valueString` and `valueCode` alike.
+    pub fn choice(&self, stem: &str) -> Option<&'a RawValue> {
+        let of =
+            |name: &str| name.strip_prefix(stem).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()));
+        self.members.iter().find(|(name, value)| of(name) && value.get() != "null").map(|(_, value)| *value)
     }
 
     /// Whether it has no members.

@@ -8,7 +8,10 @@
 pub mod author;
 pub mod bundle;
 pub mod json;
+pub mod notification;
+pub mod page;
 pub mod reference;
 pub mod report;
 mod result;
 pub mod splice;
+pub mod subscription;

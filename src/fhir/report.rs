@@ -9,6 +9,8 @@ use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
 use serde_json::value::RawValue;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use super::json::{self, JsonError, RawObject};
 use super::result;
@@ -49,6 +51,45 @@ pub struct Head {
 pub fn head(body: &[u8]) -> Result<Head, ReadError> {
     let text = json::text(body)?;
     head_of(&RawObject::parse(text)?)
+}
+
+/// What a server says of a version in the resource's `meta`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AtSource {
+    /// `meta.versionId`: to be compared, never to be ordered.
+    pub version: Option<String>,
+    /// `meta.lastUpdated`, to the microsecond, as it is stored.
+    pub updated_at: Option<OffsetDateTime>,
+}
+
+/// Reads what its server says of a resource's version.
+pub fn at_source(body: &[u8]) -> Result<AtSource, ReadError> {
+    let text = json::text(body)?;
+    let Some(meta) = RawObject::parse(text)?.object("meta") else { return Ok(AtSource::default()) };
+    let updated_at = meta.string("lastUpdated").and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+    let updated_at = updated_at.and_then(|time| time.replace_microsecond(time.microsecond()).ok());
+    Ok(AtSource { version: meta.string("versionId"), updated_at })
+}
+
+/// Whether a resource that is to be annotated names by reference what it says.
+pub fn names_contents(body: &[u8]) -> Result<bool, ReadError> {
+    let document = read(body)?;
+    Ok(document.disposition == Disposition::Annotate && !contents_of(&document).is_empty())
+}
+
+/// What a document names by reference: the URLs of its attachments, with the type that each is said to have.
+pub fn contents_of(document: &SourceDocument) -> Vec<(&str, Option<&str>)> {
+    let urls = document.attachments.iter().filter_map(|attachment| match &attachment.content {
+        AttachmentContent::Url(url) => Some((url.as_str(), attachment.content_type.as_deref())),
+        _ => None,
+    });
+    let mut contents: Vec<(&str, Option<&str>)> = Vec::new();
+    for (url, content_type) in urls {
+        if !contents.iter().any(|(known, _)| *known == url) {
+            contents.push((url, content_type));
+        }
+    }
+    contents
 }
 
 /// Reads a received resource whole.

@@ -1,12 +1,25 @@
 //! Jobs of sources: what is fetched, written back and searched for. One row for each target, however often it is asked for.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 use super::jobs::{LEASE_SECONDS, leased_job, one_row, ring};
 use super::{Store, StoreError, while_doing};
-use crate::domain::document::{ReportKey, SourceName};
+use crate::domain::document::{DocumentId, ReportKey, SourceName};
 use crate::domain::job::LeasedJob;
+
+/// The jobs of one kind of a source.
+#[derive(Clone, Debug)]
+pub struct SourceJobs {
+    /// `fetch`, `contents`, `emit` or `catch-up`.
+    pub kind: String,
+    /// That wait or are worked on.
+    pub waiting: i64,
+    /// That were given up.
+    pub abandoned: i64,
+    /// Why one of those was given up, without report text.
+    pub reason: Option<String>,
+}
 
 impl Store {
     /// Claims the source's job that has been due for longest, if one is.
@@ -24,6 +37,53 @@ impl Store {
         .await
         .map_err(while_doing("claiming a source's job"))?;
         claimed.as_ref().map(leased_job).transpose()
+    }
+
+    /// Asks for a report to be read from its source.
+    pub async fn ask_for(&self, key: &ReportKey) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await.map_err(while_doing("asking for a report"))?;
+        enqueue_fetch(&mut tx, key).await?;
+        tx.commit().await.map_err(while_doing("asking for a report"))
+    }
+
+    /// Gives jobs that were given up another chance: of one source, of one kind, or all. Says how many.
+    pub async fn replay(&self, source: Option<&SourceName>, kind: Option<&str>) -> Result<u64, StoreError> {
+        let doing = while_doing("replaying jobs");
+        let mut tx = self.pool.begin().await.map_err(&doing)?;
+        let replayed = sqlx::query(
+            "UPDATE jobs SET abandoned = false, attempts = 0, lease = NULL, due_at = now(), last_error = NULL
+             WHERE abandoned AND ($2::text IS NULL OR kind = $2) AND ($1::text IS NULL OR source = $1
+                   OR EXISTS (SELECT 1 FROM documents JOIN reports USING (report_id)
+                              WHERE documents.document_id = jobs.document_id AND reports.source = $1))",
+        )
+        .bind(source.map(SourceName::as_str))
+        .bind(kind)
+        .execute(&mut *tx)
+        .await
+        .map_err(&doing)?;
+        ring(&mut tx).await.map_err(&doing)?;
+        tx.commit().await.map_err(&doing)?;
+        Ok(replayed.rows_affected())
+    }
+
+    /// How many jobs of a source wait, are worked on and were given up, by kind; and how long the oldest has waited.
+    pub async fn jobs_of(&self, source: &SourceName) -> Result<Vec<SourceJobs>, StoreError> {
+        let rows = sqlx::query(
+            "SELECT kind, count(*) FILTER (WHERE NOT abandoned) AS waiting, count(*) FILTER (WHERE abandoned) AS abandoned,
+                    max(last_error) FILTER (WHERE abandoned) AS reason
+             FROM jobs WHERE source = $1 GROUP BY kind ORDER BY kind",
+        )
+        .bind(source.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(while_doing("counting a source's jobs"))?;
+        let jobs = rows.iter().map(|row| SourceJobs {
+            kind: row.get("kind"),
+            waiting: row.get("waiting"),
+            abandoned: row.get("abandoned"),
+            reason: row.get("reason"),
+        });
+        Ok(jobs.collect())
     }
 
     /// Gives a job back for later, because the other side is away or asked us to wait: that is no failed try.
@@ -47,6 +107,15 @@ impl Store {
 /// Asks for a report to be read from its source, in the caller's transaction.
 pub(super) async fn enqueue_fetch(tx: &mut PgConnection, key: &ReportKey) -> Result<(), StoreError> {
     enqueue(tx, "fetch", &key.source, &key.relative()).await
+}
+
+/// Asks for what a document names by reference, in the caller's transaction.
+pub(super) async fn enqueue_contents(
+    tx: &mut PgConnection,
+    source: &SourceName,
+    document: DocumentId,
+) -> Result<(), StoreError> {
+    enqueue(tx, "contents", source, &document.0.hyphenated().to_string()).await
 }
 
 /// Asks for an Observation to be brought in line at its report's source, in the caller's transaction.

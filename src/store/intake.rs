@@ -66,8 +66,8 @@ pub enum Receipt {
 /// A database transaction that takes documents in. Nothing is stored until [`Intake::commit`].
 #[derive(Debug)]
 pub struct Intake {
-    tx: Transaction<'static, Postgres>,
-    now: OffsetDateTime,
+    pub(super) tx: Transaction<'static, Postgres>,
+    pub(super) now: OffsetDateTime,
 }
 
 impl Store {
@@ -205,7 +205,7 @@ impl Intake {
     }
 
     /// Locks the report until the transaction ends, so that its versions are numbered one after the other.
-    async fn lock(&mut self, key: &ReportKey) -> Result<Option<Newest>, StoreError> {
+    pub(super) async fn lock(&mut self, key: &ReportKey) -> Result<Option<Newest>, StoreError> {
         let doing = while_doing("locking a report");
         let locked: Option<(i64, i32)> = sqlx::query_as(
             "SELECT report_id, newest_version FROM reports
@@ -238,7 +238,7 @@ impl Intake {
         }))
     }
 
-    async fn insert_report(&mut self, key: &ReportKey) -> Result<Option<i64>, StoreError> {
+    pub(super) async fn insert_report(&mut self, key: &ReportKey) -> Result<Option<i64>, StoreError> {
         sqlx::query_scalar(
             "INSERT INTO reports (source, resource_type, logical_id, newest_version, created_at)
              VALUES ($1, $2, $3, 1, $4) ON CONFLICT DO NOTHING RETURNING report_id",
@@ -252,16 +252,30 @@ impl Intake {
         .map_err(while_doing("storing a report"))
     }
 
-    async fn insert(
+    pub(super) async fn insert(
         &mut self,
         report_id: i64,
         version: i32,
         new: NewDocument,
         deleted: bool,
     ) -> Result<ReportVersion, StoreError> {
+        let id = self.insert_document(report_id, version, &new, deleted).await?;
+        jobs::enqueue(&mut self.tx, id).await?;
+        Ok(ReportVersion { key: new.key, version, received_at: self.now, deleted })
+    }
+
+    /// Stores the document itself; whoever calls it queues what is to be done with it.
+    pub(super) async fn insert_document(
+        &mut self,
+        report_id: i64,
+        version: i32,
+        new: &NewDocument,
+        deleted: bool,
+    ) -> Result<DocumentId, StoreError> {
         let doing = while_doing("storing a document");
         let id = DocumentId(Uuid::now_v7());
-        let links: serde_json::Map<_, _> = new.links.into_iter().map(|(urn, to)| (urn, to.into())).collect();
+        let links = new.links.iter().map(|(urn, to)| (urn.clone(), to.clone().into()));
+        let links: serde_json::Map<_, _> = links.collect();
         sqlx::query(
             "INSERT INTO documents (document_id, report_id, version, received, sha256, received_at, deleted, links)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8::jsonb)",
@@ -284,8 +298,7 @@ impl Intake {
             .await
             .map_err(&doing)?;
         replace_identifiers(&mut self.tx, report_id, &new.identifiers).await?;
-        jobs::enqueue(&mut self.tx, id).await?;
-        Ok(ReportVersion { key: new.key, version, received_at: self.now, deleted })
+        Ok(id)
     }
 }
 
@@ -323,12 +336,12 @@ impl Precondition {
 }
 
 /// The newest version of a report, while the report is locked.
-struct Newest {
-    report_id: i64,
-    version: i32,
-    sha256: Vec<u8>,
-    deleted: bool,
-    failed: bool,
+pub(super) struct Newest {
+    pub(super) report_id: i64,
+    pub(super) version: i32,
+    pub(super) sha256: Vec<u8>,
+    pub(super) deleted: bool,
+    pub(super) failed: bool,
     received_at: OffsetDateTime,
 }
 

@@ -140,10 +140,7 @@ impl Store {
             abandoned: row.get("abandoned"),
         };
         let of = |kind: &str| rows.iter().find(|row| row.get::<&str, _>("kind") == kind).map(depth).unwrap_or_default();
-        Ok(["annotate", "shadow", "reannotate", "fetch", "emit", "catch-up"]
-            .into_iter()
-            .map(|kind| (kind, of(kind)))
-            .collect())
+        Ok(JobKind::CODES.into_iter().map(|kind| (kind, of(kind))).collect())
     }
 }
 
@@ -261,6 +258,10 @@ pub(super) fn leased_job(row: &PgRow) -> Result<LeasedJob, StoreError> {
             row.get::<Option<Uuid>, _>("reannotation_id").map(ReannotationId),
         )?),
         "fetch" => known("target", JobKind::fetch(source()?, row.get("target")))?,
+        "contents" => {
+            let document = Uuid::parse_str(row.get("target")).ok().map(DocumentId);
+            JobKind::Contents { source: source()?, document: known("target", document)? }
+        }
         "emit" => JobKind::Emit { source: source()?, observation_id: row.get("target") },
         "catch-up" => JobKind::CatchUp(source()?),
         _ => return Err(StoreError::UnknownValue { what: "job kind" }),

@@ -4,8 +4,12 @@
 
 mod agreement;
 mod annotations;
+mod catch_ups;
+mod contents;
 pub mod embedded;
+mod emissions;
 mod exchange;
+mod incoming;
 mod intake;
 mod jobs;
 mod models;
@@ -14,6 +18,7 @@ mod reannotations;
 mod reports;
 mod rows;
 mod shadow;
+mod subscriptions;
 
 use std::time::Duration;
 
@@ -23,11 +28,17 @@ use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
 
 pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
+pub use catch_ups::{CatchUp, Export, Mode};
+pub use contents::FetchedContent;
+pub use emissions::{CreationLock, Emission, EmissionCounts, Remote, Written};
+pub use exchange::SourceJobs;
+pub use incoming::{FromSource, Taken};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
 pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
 pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
+pub use subscriptions::{Named, Subscription};
 
 use crate::domain::job::OnFailure;
 

@@ -4,6 +4,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Postgres, QueryBuilder, Row};
 use time::OffsetDateTime;
 
+use super::exchange::enqueue_emit;
 use super::models::model_version;
 use super::rows::{about, evidence, known, report_key};
 use super::{Store, StoreError, while_doing};
@@ -73,8 +74,13 @@ pub struct ObservationPage {
 
 macro_rules! select_answer {
     ($rest:literal) => {
+        select_answer!("", $rest)
+    };
+    ($also:literal, $rest:literal) => {
         concat!(
-            "SELECT v.observation_id, v.version, v.status, v.withdraw_reason, v.recorded_at,
+            "SELECT ",
+            $also,
+            "v.observation_id, v.version, v.status, v.withdraw_reason, v.recorded_at,
                     a.created_at AS annotated_at, a.label, a.category, a.scores, a.cancer, a.evidence::text AS evidence,
                     d.version AS document_version, d.about::text AS about, a.narrative_id,
                     r.source, r.resource_type, r.logical_id, m.model_id, m.version AS model_version, m.sha256
@@ -181,7 +187,7 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &ObservationFilte
     }
 }
 
-fn answer(row: &PgRow) -> Result<Answer, StoreError> {
+pub(super) fn answer(row: &PgRow) -> Result<Answer, StoreError> {
     let reason: Option<String> = row.get("withdraw_reason");
     let label = known("label", Label::from_code(row.get("label")))?;
     let scores: Option<Vec<f32>> = row.get("scores");
@@ -206,7 +212,7 @@ fn answer(row: &PgRow) -> Result<Answer, StoreError> {
     })
 }
 
-fn standing(status: &str) -> Option<Standing> {
+pub(super) fn standing(status: &str) -> Option<Standing> {
     match status {
         "preliminary" => Some(Standing::Preliminary),
         "final" => Some(Standing::Reviewed),
@@ -214,6 +220,8 @@ fn standing(status: &str) -> Option<Standing> {
         _ => None,
     }
 }
+
+pub(super) use select_answer;
 
 /// Brings a locked report's Observation in line with its newest document.
 pub(super) async fn reconcile_report(
@@ -294,14 +302,14 @@ async fn write_version(
     let doing = while_doing("writing an Observation");
     let sets_found_by = found_by.is_some();
     let (cancer, subject) = found_by.unwrap_or_default();
-    let version: i32 = sqlx::query_scalar(
+    let (version, source): (i32, String) = sqlx::query_as(
         "INSERT INTO observations (observation_id, report_id, version, status, cancer, subject, last_updated)
          VALUES ($1, $2, 1, $3, $4, $5, $6)
          ON CONFLICT (observation_id) DO UPDATE SET
              version = observations.version + 1, status = excluded.status, last_updated = excluded.last_updated,
              cancer = CASE WHEN $7 THEN excluded.cancer ELSE observations.cancer END,
              subject = CASE WHEN $7 THEN excluded.subject ELSE observations.subject END
-         RETURNING version",
+         RETURNING version, (SELECT source FROM reports WHERE reports.report_id = $2)",
     )
     .bind(id)
     .bind(report_id)
@@ -320,10 +328,12 @@ async fn write_version(
         .bind(reason)
         .bind(annotation_id)
         .bind(now)
-        .execute(tx)
+        .execute(&mut *tx)
         .await
-        .map(drop)
-        .map_err(&doing)
+        .map_err(&doing)?;
+    // Whether its source is written to is for the job to know. Our own API is nowhere else.
+    let source = known("source", SourceName::new(&source))?;
+    if source == SourceName::local() { Ok(()) } else { enqueue_emit(tx, &source, id).await }
 }
 
 /// Asks a person to look at an annotation.

@@ -125,9 +125,11 @@ impl Access {
     }
 }
 
-/// What a request needs; health checks and the capability statement need nothing.
+/// What a request needs; health checks, the capability statement and our public keys need nothing. Neither do
+/// notifications: they carry their source's secret, which web/hooks.rs asks for.
 fn required_scope(method: &Method, path: &str) -> Option<Scope> {
-    if path.starts_with("/health/") || path == "/fhir/metadata" {
+    let open = ["/fhir/metadata", "/.well-known/jwks.json"].contains(&path);
+    if open || path.starts_with("/health/") || path.starts_with("/hooks/") {
         None
     } else if path == "/metrics" {
         Some(Scope::Admin)
@@ -136,7 +138,7 @@ fn required_scope(method: &Method, path: &str) -> Option<Scope> {
         || path.ends_with("/_search")
     {
         Some(Scope::Read)
-    } else if path.starts_with("/models") {
+    } else if path.starts_with("/models") || path.starts_with("/sources/") && !path.contains("/fhir") {
         Some(Scope::Admin)
     } else {
         Some(Scope::Write)
@@ -215,7 +217,11 @@ mod tests {
             (Method::POST, "/models/$reload", "Bearer secret-b", Some("scope admin")),
             (Method::POST, "/models/a/$reannotate", "Bearer secret-b", Some("scope admin")),
             (Method::DELETE, "/models/a", "Bearer secret-b", Some("scope admin")),
+            (Method::GET, "/sources", "Bearer secret-a", None),
+            (Method::POST, "/sources/ehr/$replay", "Bearer secret-b", Some("scope admin")),
+            (Method::POST, "/sources/ehr/$fetch", "Bearer secret-a", Some("scope admin")),
             (Method::GET, "/health/live", "", None),
+            (Method::GET, "/.well-known/jwks.json", "", None),
         ] {
             let result = access.allow(&method, path, &headers(&[(AUTHORIZATION, token)]));
             match expected {

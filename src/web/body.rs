@@ -19,6 +19,11 @@ pub async fn fhir_json(request: &HttpRequest, payload: Payload, bytes_max: usize
     if !is_json(request) {
         return Err(ApiError::MediaType);
     }
+    whole(request, payload, bytes_max).await
+}
+
+/// A body of at most `bytes_max`, whatever it is.
+pub async fn whole(request: &HttpRequest, payload: Payload, bytes_max: usize) -> Result<Bytes, ApiError> {
     let declared: Option<usize> =
         request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     let mut body = BytesMut::with_capacity(declared.unwrap_or(0).min(bytes_max));

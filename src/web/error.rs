@@ -11,6 +11,7 @@ use crate::classify::ClassifyError;
 use crate::domain::job::OnFailure;
 use crate::fhir::bundle::{BundleError, EntryError};
 use crate::fhir::json::JsonError;
+use crate::fhir::notification::NotificationError;
 use crate::fhir::report::ReadError;
 use crate::pipeline::PipelineError;
 use crate::receive::ReceiveError;
@@ -106,6 +107,9 @@ pub enum ApiError {
     /// A search parameter's value is not one.
     #[error("the value of {0} is not understood")]
     SearchValue(&'static str),
+    /// No source of this name.
+    #[error("there is no such source; GET /sources lists those that are configured")]
+    SourceUnknown,
     /// No model of this name, or with this id.
     #[error("there is no such model; GET /models lists those that are loaded")]
     ModelUnknown,
@@ -127,6 +131,18 @@ pub enum ApiError {
     /// The settings could not be reloaded. Each fault is an issue of its own; only administrators see them.
     #[error("the settings were not reloaded; all stays as it was")]
     Switch(#[from] SwitchError),
+    /// No source of this name may notify us.
+    #[error("there is no source of this name that takes notifications: it needs [sources.NAME] hook_secret_file")]
+    NoHook,
+    /// A notification without the source's secret.
+    #[error("the notification does not carry the secret of this source (hook_secret_header, hook_secret_file)")]
+    HookSecret,
+    /// Too many of those.
+    #[error("too many notifications without this source's secret: try again later")]
+    HookStorm,
+    /// A notification that is not understood.
+    #[error(transparent)]
+    Notification(#[from] NotificationError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -169,9 +185,14 @@ impl ApiError {
             | Self::SearchParameter(_) => (StatusCode::BAD_REQUEST, IssueCode::NotSupported),
             Self::Bundle(BundleError::TooManyEntries) => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly),
             Self::Transaction { error, .. } => error.kind(),
+            Self::Notification(error) => notification_kind(error),
+            Self::HookSecret => (StatusCode::UNAUTHORIZED, IssueCode::Login),
+            Self::HookStorm => (StatusCode::TOO_MANY_REQUESTS, IssueCode::Throttled),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported),
             Self::ResourceType => (StatusCode::NOT_FOUND, IssueCode::NotSupported),
-            Self::NotFound | Self::ModelUnknown | Self::NoCard => (StatusCode::NOT_FOUND, IssueCode::NotFound),
+            Self::NotFound | Self::NoHook | Self::SourceUnknown | Self::ModelUnknown | Self::NoCard => {
+                (StatusCode::NOT_FOUND, IssueCode::NotFound)
+            }
             Self::ModelAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
             Self::Reannotating => (StatusCode::CONFLICT, IssueCode::Conflict),
             Self::Switch(SwitchError::Settings(_) | SwitchError::Load(_)) => {
@@ -216,6 +237,16 @@ impl ApiError {
         }
     }
 
+    /// Why a notification is refused, as a metric's label.
+    pub fn hook_reason(&self) -> &'static str {
+        match self.kind().0 {
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => "media-type",
+            StatusCode::PAYLOAD_TOO_LARGE => "too-large",
+            StatusCode::NOT_FOUND => "address",
+            _ => "shape",
+        }
+    }
+
     /// Writes what failed inside to the log, once, where it is answered.
     pub fn log(&self) {
         let status = self.kind().0;
@@ -225,6 +256,20 @@ impl ApiError {
                 .collect();
             tracing::error!(status = status.as_u16(), error = %self, ?causes, "a request failed");
         }
+    }
+}
+
+fn notification_kind(error: &NotificationError) -> (StatusCode, IssueCode) {
+    match error {
+        NotificationError::MediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
+        NotificationError::Json(_) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
+        NotificationError::TooMany => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly),
+        NotificationError::NoResourceType
+        | NotificationError::NoId
+        | NotificationError::OtherResource
+        | NotificationError::EntriesNotAList
+        | NotificationError::EmptyBundle
+        | NotificationError::Status(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
     }
 }
 
@@ -257,7 +302,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponseBuilder::new(self.status_code());
         match self.status_code() {
             StatusCode::UNAUTHORIZED => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS))
+            }
             _ => &mut response,
         };
         response.content_type(FHIR_JSON).body(operation_outcome(&self.issues()))

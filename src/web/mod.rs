@@ -5,6 +5,8 @@ mod body;
 mod bundles;
 mod error;
 mod health;
+mod heard;
+mod hooks;
 mod metadata;
 mod models;
 mod observations;
@@ -12,6 +14,7 @@ mod reannotations;
 mod reports;
 mod response;
 mod search;
+mod sources;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -26,12 +29,14 @@ use actix_web::{App, HttpServer, guard, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use access::{Access, TokensError};
+pub use hooks::Hooks;
 
 use crate::clock::Clock;
 use crate::config::ServerConfig;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
+use crate::source::Sources;
 use crate::store::Store;
 use crate::telemetry;
 
@@ -46,10 +51,14 @@ pub struct Api {
     pub pipeline: Arc<Pipeline>,
     /// The models that are loaded.
     pub registry: Arc<Registry>,
+    /// The EHRs that we ask and write to.
+    pub sources: Sources,
     /// Reads the settings again.
     pub switch: Arc<Switch>,
     /// Our own address.
     pub base: BaseUrl,
+    /// Who may notify us.
+    pub hooks: Hooks,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Largest body.
@@ -88,6 +97,8 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/health/ready").route(read().to(health::ready)))
         .service(at("/metrics").route(read().to(health::metrics)))
         .configure(model_routes)
+        .configure(hook_routes)
+        .configure(source_routes)
         .service(at("/fhir").route(web::post().to(bundles::receive)))
         .service(at("/fhir/").route(web::post().to(bundles::receive)))
         .service(at("/fhir/metadata").route(read().to(metadata::read)))
@@ -118,6 +129,20 @@ fn routes(config: &mut ServiceConfig) {
         .default_service(web::to(health::nowhere));
 }
 
+/// Where sources notify us.
+fn hook_routes(config: &mut ServiceConfig) {
+    let at = |path: &str| web::resource(path).default_service(web::to(health::other_method));
+    config
+        .service(at("/hooks/{source}").route(web::post().to(hooks::notify)))
+        .service(at("/hooks/{source}/").route(web::post().to(hooks::notify)))
+        .service(
+            at("/hooks/{source}/{type}/{id}")
+                .route(web::put().to(hooks::notify_of))
+                .route(web::post().to(hooks::notify_of))
+                .route(web::delete().to(hooks::notify_of)),
+        );
+}
+
 /// The models: what they are, how far they agree, and what an administrator does with them.
 fn model_routes(config: &mut ServiceConfig) {
     let at = |path: &str| web::resource(path).default_service(web::to(health::other_method));
@@ -132,6 +157,18 @@ fn model_routes(config: &mut ServiceConfig) {
         .service(at("/models/{name}/card").route(read().to(models::card)))
         .service(at("/models/{name}/$reannotate").route(web::post().to(reannotations::begin)))
         .service(at("/models/{a}/agreement/{b}").route(read().to(models::agreement)));
+}
+
+/// The sources: how they stand, and what an administrator does with them.
+fn source_routes(config: &mut ServiceConfig) {
+    let at = |path: &str| web::resource(path).default_service(web::to(health::other_method));
+    let read = || web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    config
+        .service(at("/.well-known/jwks.json").route(read().to(sources::jwks)))
+        .service(at("/sources").route(read().to(sources::list)))
+        .service(at("/sources/{name}").route(read().to(sources::read)))
+        .service(at("/sources/{name}/$replay").route(web::post().to(sources::replay)))
+        .service(at("/sources/{name}/$fetch").route(web::post().to(sources::fetch)));
 }
 
 /// Counts and times every request, by its route's pattern: paths and queries may identify patients.

@@ -1,0 +1,134 @@
+//! Why a source did not do what we asked. It names the source and the status, and never an address, an id or a body.
+
+use std::time::Duration;
+
+use super::origin::Refused;
+use crate::domain::document::SourceName;
+use crate::domain::job::OnFailure;
+
+/// Wait until a source is asked again that does not know our credentials: people have to mend them.
+const UNAUTHORIZED_PAUSE: Duration = Duration::from_mins(1);
+
+/// A source, and what went wrong there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the source \"{}\": {fault}", .source_name.as_str())]
+pub struct SourceError {
+    /// Which source.
+    pub source_name: SourceName,
+    /// What went wrong.
+    pub fault: Fault,
+}
+
+/// What went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The address is not one that may be asked.
+    #[error("{0}; nothing was asked")]
+    NotAllowed(#[from] Refused),
+    /// It could not be reached, did not answer in time, or broke off.
+    #[error("{0}")]
+    Away(Trouble),
+    /// It is left alone for a while, because it did not answer or asked us to wait.
+    #[error("it is left alone for another {} s", .0.as_secs().max(1))]
+    LeftAlone(Duration),
+    /// It asks us to come later.
+    #[error("it answered {status} and asks us to wait {} s", .after.as_secs())]
+    Wait {
+        /// 429 or 503.
+        status: u16,
+        /// How long.
+        after: Duration,
+    },
+    /// It says that it failed.
+    #[error("it answered {status}{}", told(.issues))]
+    Failing {
+        /// 500 and above.
+        status: u16,
+        /// The codes of its OperationOutcome.
+        issues: String,
+        /// True if it answers others: then it may be this request that it cannot take.
+        answers_others: bool,
+    },
+    /// It does not know us, also with fresh credentials.
+    #[error("it answered 401: it does not accept our credentials (check [sources.{}] credentials)", .0.as_str())]
+    Unauthorized(SourceName),
+    /// We have no credentials to send.
+    #[error("no access token could be had: {0}")]
+    NoToken(String),
+    /// It refuses what we asked.
+    #[error("it answered {status}{}", told(.issues))]
+    Refused {
+        /// 400 and above.
+        status: u16,
+        /// The codes of its OperationOutcome.
+        issues: String,
+    },
+    /// It sends us on to where we do not go.
+    #[error(
+        "it answered {0} and sends us on: a redirect is followed only within base_url or one of attachment_origins"
+    )]
+    Redirected(u16),
+    /// The answer is over the limit.
+    #[error("its answer is larger than {0} bytes (answer_bytes_max)")]
+    TooLarge(usize),
+    /// The answer is not what FHIR says.
+    #[error("its answer is not what FHIR says: {0}")]
+    Unexpected(&'static str),
+}
+
+/// How a request came to nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Trouble {
+    /// No connection: nobody listens, no such host, no agreement on TLS.
+    #[error("no connection could be made")]
+    Connection,
+    /// The time was over.
+    #[error("it did not answer in time (request_seconds_max)")]
+    TimeOut,
+    /// The connection broke off.
+    #[error("the connection broke off before the answer was whole")]
+    Broken,
+}
+
+fn told(issues: &str) -> String {
+    if issues.is_empty() { String::new() } else { format!(" ({issues})") }
+}
+
+impl Fault {
+    /// Whether trying again may help.
+    pub fn on_failure(&self) -> OnFailure {
+        match self {
+            Self::Away(_) => OnFailure::Later(None),
+            Self::LeftAlone(after) | Self::Wait { after, .. } => OnFailure::Later(Some(*after)),
+            // A request that it cannot take must not be sent for ever; a source that fails altogether is waited for.
+            Self::Failing { answers_others: true, .. } | Self::Unexpected(_) => OnFailure::Retry,
+            Self::Failing { .. } => OnFailure::Later(None),
+            Self::Unauthorized(_) | Self::NoToken(_) => OnFailure::Later(Some(UNAUTHORIZED_PAUSE)),
+            Self::NotAllowed(_) | Self::Refused { .. } | Self::Redirected(_) | Self::TooLarge(_) => OnFailure::Fail,
+        }
+    }
+
+    /// The outcome's label in metrics.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Self::NotAllowed(_) => "not-allowed",
+            Self::Away(Trouble::TimeOut) => "time-out",
+            Self::Away(_) => "away",
+            Self::LeftAlone(_) => "left-alone",
+            Self::Wait { .. } => "asked-to-wait",
+            Self::Failing { .. } => "failing",
+            Self::Unauthorized(_) | Self::NoToken(_) => "unauthorized",
+            Self::Refused { .. } => "refused",
+            Self::Redirected(_) => "redirected",
+            Self::TooLarge(_) => "too-large",
+            Self::Unexpected(_) => "unexpected",
+        }
+    }
+}
+
+impl SourceError {
+    /// Whether trying again may help.
+    pub fn on_failure(&self) -> OnFailure {
+        self.fault.on_failure()
+    }
+}
