@@ -262,10 +262,6 @@ mod tests {
         attachment(origin, AttachmentRole::Report, content_type, bytes)
     }
 
-    fn choose_among(attachments: &[Attachment]) -> Chosen {
-        choose(attachments, &Isolation::none())
-    }
-
     fn unread(chosen: &Chosen) -> Vec<(&str, UnreadReason)> {
         chosen.coverage.unread.iter().map(|unread| (unread.origin.as_str(), unread.reason)).collect()
     }
@@ -288,7 +284,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_read_before_html_and_pdf() {
-        let chosen = choose_among(&[
+        let chosen = choose(&[
             report("pdf", "application/pdf", b"%PDF-1.4"),
             report("html", "text/html", b"<p>Stable.</p>"),
             report("plain", "text/plain", b"Stable."),
@@ -300,7 +296,7 @@ mod tests {
 
     #[test]
     fn the_next_best_is_read_when_the_best_cannot_be_and_says_so() {
-        let chosen = choose_among(&[
+        let chosen = choose(&[
             report("plain", "text/plain", b"   "),
             report("rtf", "text/plain", b"{\\rtf1 x}"),
             report("html", "text/html", b"<p>Stable.</p>"),
@@ -310,14 +306,14 @@ mod tests {
         assert_eq!(unread(&chosen), [("plain", UnreadReason::Empty), ("rtf", other)]);
 
         let chosen =
-            choose_among(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
+            choose(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
         assert_eq!(chosen.coverage.read[0].notes, ["read in place of text, which could not be read"]);
     }
 
     #[test]
     fn what_cannot_be_read_says_why() {
         let with = |origin: &str, content| Attachment { content, ..report(origin, "text/plain", b"") };
-        let chosen = choose_among(&[
+        let chosen = choose(&[
             with("url", AttachmentContent::Url("https://example.org/x".to_owned())),
             with("base64", AttachmentContent::Malformed("It is not base64.".to_owned())),
             with("empty", AttachmentContent::Empty),
@@ -339,9 +335,9 @@ mod tests {
     fn a_conclusion_is_read_unless_the_report_has_it() {
         let conclusion = |bytes| attachment("conclusion", AttachmentRole::Conclusion, "text/plain", bytes);
         let chosen =
-            choose_among(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
+            choose(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
         assert_eq!(unread(&chosen), [("conclusion", UnreadReason::OtherRenditionChosen)]);
-        let chosen = choose_among(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
+        let chosen = choose(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
         assert_eq!(read(&chosen), ["plain", "conclusion"]);
         assert_eq!(body(&chosen), "A.|Stable disease.");
     }
@@ -350,7 +346,7 @@ mod tests {
     fn the_resource_text_is_read_only_if_nothing_else_is() {
         let div =
             attachment("div", AttachmentRole::ResourceText, "application/xhtml+xml", b"<div><p>Stable.</p></div>");
-        let chosen = choose_among(&[div.clone(), report("plain", "text/plain", b"Better.")]);
+        let chosen = choose(&[div.clone(), report("plain", "text/plain", b"Better.")]);
         assert_eq!(
             (read(&chosen), unread(&chosen)),
             (vec!["plain"], vec![("div", UnreadReason::OtherRenditionChosen)])

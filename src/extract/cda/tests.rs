@@ -484,7 +484,7 @@ fn scanned(xml: &str) -> (String, usize) {
 }
 
 /// Letters and digits, which no layout changes.
-fn letters(text: &str) -> impl Iterator<Item = char> {
+fn letters(text: &str) -> impl Iterator<Item = char> + Clone {
     text.chars().filter(|c| !c.is_whitespace() && *c != '\u{feff}')
 }
 
