@@ -259,7 +259,7 @@ impl<'a, 'i, 'n> Reader<'a, 'i, 'n> {
                 "component" | "section" => parts = true,
                 "text" => written |= xml::has_text(child) || shows_media(child),
                 name if child.is_element() && !SILENT.contains(&name) && name != "title" => written = true,
-                _ => written |= child.text().is_some_and(|text| !text.trim().is_empty()),
+                _ => written |= child.is_text() && xml::has_text(child),
             }
         }
         if written || parts {

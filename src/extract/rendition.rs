@@ -271,6 +271,10 @@ mod tests {
         assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(UnreadReason::Malformed));
         assert_eq!(read("text/plain", b"{\\rtf1 x}"), Ok(Format::Rtf));
         assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Ok(Format::Ccda));
+        assert_eq!(read("text/plain", b"<?xml version='1.0'?><note>x</note>"), Err(FormatNotSupported));
+        assert_eq!(read("application/xml", b"Stable disease"), Ok(Format::Plain));
+        assert_eq!(read("application/json", b"Stable disease"), Ok(Format::Plain));
+        assert_eq!(read("application/cda+xml", b"<section>x</section>"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
         assert_eq!(read("text/plain", b"<html><p>Stable</p></html>"), Ok(Format::Html));

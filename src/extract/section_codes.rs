@@ -27,7 +27,7 @@ const CODES: [(&str, SectionKind, &str); 102] = [
     ("10219-4", Other, "Preoperative diagnosis"),
     ("10223-6", Technique, "Surgical procedure"),
     ("104605-1", PastHistory, "Alerts"),
-    ("11329-0", PastHistory, "Medical history"),
+    ("11329-0", History, "Medical history"),
     ("11348-0", PastHistory, "Past medical history"),
     ("11369-6", PastHistory, "Immunizations"),
     ("11383-7", Assessment, "Outcomes"),

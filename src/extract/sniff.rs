@@ -401,7 +401,12 @@ mod tests {
         known(b"<?xml version='1.0'?>\n<html xmlns='http://www.w3.org/1999/xhtml'>", Format::Xhtml);
         known(b"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p>x</p></div>", Format::Xhtml);
         known(b"<?xml version='1.0'?><note/>", Format::Xml);
-        known(b"{\"resourceType\": 1}", Format::Json);
+        known(b"{\"resourceType\": 1}", Format::FhirJson);
+        known(b"{\n  \"resourceType\" : \"Bundle\"}", Format::FhirJson);
+        known(b"{ \"report\": 1}", Format::Json);
+        known(b"<Bundle xmlns=\"http://hl7.org/fhir\">", Format::FhirXml);
+        known(b"<section xmlns=\"urn:hl7-org:v3\">", Format::Xml);
+        known(b"<component><nonXMLBody>", Format::Xml);
         known(b"\x89PNG\r\n\x1a\n", Format::Image);
         known(b"\x1f\x8b\x08", Format::Compressed);
         known(b"\xff\xfe<\0h\0t\0m\0l\0>\0", Format::Html);

@@ -209,6 +209,8 @@ mod tests {
             ("<a>&nbsp;<![CDATA[&nbsp; <b> R&D]]></a>", "\u{a0}&nbsp; <b> R&D"),
             ("<p:a>x</p:a>", "x"),
             ("<a>Nodule <5 mm, < 1 cm</a>", "Nodule <5 mm, < 1 cm"),
+            ("<a>Nodule < 1 cm</a>", "Nodule < 1 cm"),
+            ("<a>Nodule <= 1 cm</a>", "Nodule <= 1 cm"),
         ];
         for (xml, expected) in table {
             let (found, notes) = outcome(xml.as_bytes(), None).expect(xml);

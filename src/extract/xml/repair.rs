@@ -26,6 +26,7 @@ pub(super) fn of(text: &str, fault: &Error) -> Option<(String, String)> {
         | Error::InvalidComment(_)
         | Error::InvalidCharacterData(_)
         | Error::InvalidName(_)
+        | Error::UnknownToken(_)
         | Error::InvalidChar(..)
         | Error::InvalidChar2(..) => {
             let note = "references or characters that XML does not know are read as in HTML, or dropped";
