@@ -73,9 +73,15 @@ pub struct SourceView {
 #[serde(rename_all = "lowercase")]
 enum PlaceView {
     /// Unicode code points of the decoded text; bytes of RTF.
-    Characters { start: usize, end: usize },
+    Characters {
+        start: usize,
+        end: usize,
+    },
     Xpath(String),
-    Pages { first: u32, last: u32 },
+    Pages {
+        first: u32,
+        last: u32,
+    },
 }
 
 impl SourceView {

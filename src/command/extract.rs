@@ -205,10 +205,13 @@ mod tests {
         let json: serde_json::Value = serde_json::from_str(&output(None, true, report)).expect("JSON");
         let sentences = json["sentences"].as_array().expect("sentences");
         let told: Vec<_> = sentences.iter().map(|s| (&s["kind"], &s["source"][0]["origin"])).collect();
-        assert_eq!(told, [
-            (&"findings".into(), &"DiagnosticReport.presentedForm[0]".into()),
-            (&"impression".into(), &"DiagnosticReport.conclusion".into()),
-        ]);
+        assert_eq!(
+            told,
+            [
+                (&"findings".into(), &"DiagnosticReport.presentedForm[0]".into()),
+                (&"impression".into(), &"DiagnosticReport.conclusion".into()),
+            ]
+        );
     }
 
     #[test]

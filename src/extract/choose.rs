@@ -45,7 +45,8 @@ pub(super) fn choose(attachments: &[Attachment], isolation: &Isolation) -> Chose
     };
     choice.read_report();
     choice.read_resource_text();
-    for role in [AttachmentRole::Result, AttachmentRole::ConclusionCode, AttachmentRole::Note, AttachmentRole::Conclusion]
+    for role in
+        [AttachmentRole::Result, AttachmentRole::ConclusionCode, AttachmentRole::Note, AttachmentRole::Conclusion]
     {
         choice.read_added(role);
     }
@@ -98,7 +99,9 @@ impl<'a> Choice<'a> {
     fn read_resource_text(&mut self) {
         let written = self.chosen.coverage.read.first().map(|read| read.origin.clone()).or_else(|| {
             let mut conclusions = self.of_role(AttachmentRole::Conclusion);
-            conclusions.find(|(_, conclusion)| read_text(conclusion, self.isolation).is_ok()).map(|(_, found)| found.origin.clone())
+            conclusions
+                .find(|(_, conclusion)| read_text(conclusion, self.isolation).is_ok())
+                .map(|(_, found)| found.origin.clone())
         });
         for (index, attachment) in self.of_role(AttachmentRole::ResourceText) {
             let reading = match &written {
@@ -305,8 +308,7 @@ mod tests {
         let other = UnreadReason::OtherRenditionChosen;
         assert_eq!(unread(&chosen), [("plain", UnreadReason::Empty), ("rtf", other)]);
 
-        let chosen =
-            choose(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
+        let chosen = choose(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
         assert_eq!(chosen.coverage.read[0].notes, ["read in place of text, which could not be read"]);
     }
 
@@ -334,8 +336,7 @@ mod tests {
     #[test]
     fn a_conclusion_is_read_unless_the_report_has_it() {
         let conclusion = |bytes| attachment("conclusion", AttachmentRole::Conclusion, "text/plain", bytes);
-        let chosen =
-            choose(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
+        let chosen = choose(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
         assert_eq!(unread(&chosen), [("conclusion", UnreadReason::OtherRenditionChosen)]);
         let chosen = choose(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
         assert_eq!(read(&chosen), ["plain", "conclusion"]);
@@ -412,10 +413,8 @@ mod tests {
 
     #[test]
     fn a_pointer_stays_if_what_it_points_to_cannot_be_read() {
-        let chosen = choose(&[
-            report("plain", "text/plain", b"See PDF."),
-            report("image", "image/png", b"\x89PNG\r\n\x1a\n"),
-        ]);
+        let chosen =
+            choose(&[report("plain", "text/plain", b"See PDF."), report("image", "image/png", b"\x89PNG\r\n\x1a\n")]);
         assert_eq!((read(&chosen), unread(&chosen)[0].0), (vec!["plain"], "image"));
         assert_ne!(unread(&chosen)[0].1, UnreadReason::OtherRenditionChosen);
     }
@@ -445,7 +444,8 @@ mod tests {
         ];
         let chosen = choose(&added);
         assert_eq!(read(&chosen), ["size", "finding", "code", "note", "conclusion"]);
-        let div = "<table><tr><td>Lesion size</td><td>12 mm</td></tr><tr><td>No new lesion in the liver.</td></tr></table>";
+        let div =
+            "<table><tr><td>Lesion size</td><td>12 mm</td></tr><tr><td>No new lesion in the liver.</td></tr></table>";
         let div = attachment("div", AttachmentRole::ResourceText, "application/xhtml+xml", div.as_bytes());
         let chosen = choose(&[&added[..4], &[div]].concat());
         assert_eq!(read(&chosen), ["div", "code", "note"]);

@@ -42,8 +42,7 @@ impl Words {
     }
 
     fn common(&self, other: &Self) -> usize {
-        let (few, many) =
-            if self.counts.len() <= other.counts.len() { (self, other) } else { (other, self) };
+        let (few, many) = if self.counts.len() <= other.counts.len() { (self, other) } else { (other, self) };
         few.counts.iter().map(|(word, count)| (*count).min(many.counts.get(word).copied().unwrap_or(0))).sum()
     }
 }

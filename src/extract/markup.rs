@@ -196,7 +196,11 @@ impl<'t> Markup<'t> {
         {
             let name = look + found + 2;
             let after = name + element.name.len();
-            if self.source.as_bytes().get(name..after).is_some_and(|it| it.eq_ignore_ascii_case(element.name.as_bytes()))
+            if self
+                .source
+                .as_bytes()
+                .get(name..after)
+                .is_some_and(|it| it.eq_ignore_ascii_case(element.name.as_bytes()))
                 && self.source.as_bytes().get(after).is_none_or(|byte| is_name_end(*byte))
             {
                 self.at = look + found;

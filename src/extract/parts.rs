@@ -195,16 +195,15 @@ impl<'a> Search<'a> {
         while let Some(rank) = left.peek().map(|next| next.recognised.format.rank()) {
             let group = take_rank(left, rank);
             let before = self.outcome.refusals.len();
-            let whole: Vec<_> =
-                group.iter().map(|c| (c.index, another_rendition(c, poor[0].origin()))).collect();
+            let whole: Vec<_> = group.iter().map(|c| (c.index, another_rendition(c, poor[0].origin()))).collect();
             let rich = self.read_group(group, &mut Vec::new());
             if rich.is_empty() {
                 if !refers {
                     // Nothing says that it was needed: it is one more rendition, whether it can be read or not.
                     self.outcome.refusals.truncate(before);
-                    let refusals = whole.into_iter().map(|(index, detail)| {
-                        (index, Refusal::new(UnreadReason::OtherRenditionChosen, detail))
-                    });
+                    let refusals = whole
+                        .into_iter()
+                        .map(|(index, detail)| (index, Refusal::new(UnreadReason::OtherRenditionChosen, detail)));
                     self.outcome.refusals.extend(refusals);
                 }
                 continue;

@@ -106,7 +106,8 @@ impl<'t> Tree<'t> {
             strikes: style.strikes || element.is(STRUCK),
             leaves_out: element.is(LEFT_OUT),
         };
-        let verbatim = style.verbatim.unwrap_or_else(|| element.is(VERBATIM) || outer.is_some_and(|open| open.verbatim));
+        let verbatim =
+            style.verbatim.unwrap_or_else(|| element.is(VERBATIM) || outer.is_some_and(|open| open.verbatim));
         let drawing = matches!(element.name, "svg" | "math")
             || (outer.is_some_and(|open| open.drawing) && !element.is(HOLDS_HTML));
         self.serial += 1;

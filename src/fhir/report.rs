@@ -149,9 +149,7 @@ pub fn add_result(document: &mut SourceDocument, reference: &str, observation: &
     if content.get::<String>("resourceType").as_deref() != Some("Observation") {
         return false;
     }
-    let awaited = |attachment: &&mut Attachment| {
-        matches!(&attachment.content, AttachmentContent::Referenced(awaited) if awaited == reference)
-    };
+    let awaited = |attachment: &&mut Attachment| matches!(&attachment.content, AttachmentContent::Referenced(awaited) if awaited == reference);
     let mut found = false;
     for attachment in document.attachments.iter_mut().filter(awaited) {
         attachment.content = result::content(&content);
@@ -497,7 +495,8 @@ mod tests {
                 "result":[{"reference":"#a"},{"reference":"Observation/7"},{"reference":"Observation/8"}]}"##,
         );
         assert_eq!(document.results, ["Observation/7", "Observation/8"]);
-        let observation = br#"{"resourceType":"Observation","code":{"text":"Size"},"valueQuantity":{"value":5,"unit":"mm"}}"#;
+        let observation =
+            br#"{"resourceType":"Observation","code":{"text":"Size"},"valueQuantity":{"value":5,"unit":"mm"}}"#;
         assert!(add_result(&mut document, "Observation/8", observation));
         assert_eq!(document.results, ["Observation/7"]);
         let result = &document.attachments[2];

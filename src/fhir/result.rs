@@ -140,10 +140,7 @@ mod tests {
     #[test]
     fn an_observation_is_told_as_a_person_reads_it() {
         for (observation, expected) in [
-            (
-                r#"{"code":{"text":"Lesion size"},"valueQuantity":{"value":12.0,"unit":"mm"}}"#,
-                "Lesion size: 12.0 mm",
-            ),
+            (r#"{"code":{"text":"Lesion size"},"valueQuantity":{"value":12.0,"unit":"mm"}}"#, "Lesion size: 12.0 mm"),
             (
                 r#"{"code":{"coding":[{"display":"CEA"},{"display":"cea"}]},"valueQuantity":{"comparator":"<","value":0.5,"code":"ng/mL"},
                     "interpretation":[{"coding":[{"display":"Normal"}]}]}"#,
@@ -161,10 +158,7 @@ mod tests {
             assert_eq!(told(observation), AttachmentContent::Bytes(expected.into()), "{observation}");
         }
         assert_eq!(told(r#"{"code":{"text":"Panel"}}"#), AttachmentContent::Empty);
-        assert!(matches!(
-            told(r#"{"status":"entered-in-error","valueString":"x"}"#),
-            AttachmentContent::Malformed(_)
-        ));
+        assert!(matches!(told(r#"{"status":"entered-in-error","valueString":"x"}"#), AttachmentContent::Malformed(_)));
     }
 
     #[test]
@@ -176,11 +170,14 @@ mod tests {
                 "result":[{"reference":"#panel"},{"reference":"Observation/7"},{"reference":"#a"},{"reference":"#gone"},{}]}"##,
         );
         let result = |index: usize| format!("DiagnosticReport.result[{index}]");
-        assert_eq!(found[..3], [
-            (result(0), AttachmentContent::Bytes("A".into())),
-            (result(0), AttachmentContent::Bytes("B".into())),
-            (result(1), AttachmentContent::Referenced("Observation/7".to_owned())),
-        ]);
+        assert_eq!(
+            found[..3],
+            [
+                (result(0), AttachmentContent::Bytes("A".into())),
+                (result(0), AttachmentContent::Bytes("B".into())),
+                (result(1), AttachmentContent::Referenced("Observation/7".to_owned())),
+            ]
+        );
         assert!(matches!(&found[3], (origin, AttachmentContent::Malformed(_)) if *origin == result(3)));
         assert_eq!(found.len(), 4);
     }

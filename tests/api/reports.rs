@@ -22,7 +22,10 @@ fn a_report_that_states_a_response_gets_one_preliminary_observation_with_its_evi
     let url = format!("{}/fhir/DiagnosticReport/{id}/_history/1", service.base);
     assert_eq!(original("reference")["valueReference"]["reference"], url);
     assert_eq!(original("path")["valueString"], "DiagnosticReport.presentedForm[0].data");
-    assert_eq!((&original("offset")["valueInteger"], &original("length")["valueInteger"]), (&json!(0), &json!(RESPONDED.len())));
+    assert_eq!(
+        (&original("offset")["valueInteger"], &original("length")["valueInteger"]),
+        (&json!(0), &json!(RESPONDED.len()))
+    );
     let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();
     let source = json!([{"rendition": 0, "origin": "DiagnosticReport.presentedForm[0]",
         "characters": {"start": 0, "end": RESPONDED.len()}}]);
@@ -215,7 +218,8 @@ fn metadata_says_what_the_server_does() {
 
 /// The parts of one of the Observation's derivation-references, by name.
 fn part_of(observation: &Value, index: usize) -> impl Fn(&str) -> Value {
-    let parts = observation["valueCodeableConcept"]["extension"][index]["extension"].as_array().expect("evidence").clone();
+    let parts =
+        observation["valueCodeableConcept"]["extension"][index]["extension"].as_array().expect("evidence").clone();
     move |url: &str| parts.iter().find(|part| part["url"] == url).expect("a part").clone()
 }
 

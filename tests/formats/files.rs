@@ -24,8 +24,7 @@ pub fn pdf(pages: &[&str]) -> Vec<u8> {
         objects.push(format!(
             "<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Resources<</Font<</F1 3 0 R>>>>/Contents {content} 0 R>>"
         ));
-        let stream =
-            if text.is_empty() { String::new() } else { format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET") };
+        let stream = if text.is_empty() { String::new() } else { format!("BT /F1 12 Tf 72 720 Td ({text}) Tj ET") };
         objects.push(format!("<</Length {}>>stream\n{stream}\nendstream", stream.len()));
     }
     let mut file = b"%PDF-1.4\n".to_vec();

@@ -90,7 +90,9 @@ fn reports(folder: &str) -> Vec<(String, Value)> {
             found.push((name, serde_json::from_str(&text).expect("JSON")));
         } else {
             let lines = text.lines().enumerate();
-            found.extend(lines.map(|(at, line)| (format!("{name}:{}", at + 1), serde_json::from_str(line).expect("JSON"))));
+            found.extend(
+                lines.map(|(at, line)| (format!("{name}:{}", at + 1), serde_json::from_str(line).expect("JSON"))),
+            );
         }
     }
     found.retain(|(_, resource): &(String, Value)| is_report(resource));
@@ -125,7 +127,6 @@ fn the_public_examples_of_plain_reports_are_read_whole() {
 }
 
 #[test]
-#[ignore = "needs the readers of PDF and C-CDA"]
 fn the_examples_of_us_core_are_read_whole() {
     for (name, resource) in reports("us-core") {
         check_whole(&name, &resource);
@@ -134,7 +135,12 @@ fn the_examples_of_us_core_are_read_whole() {
 
 #[test]
 fn every_span_of_every_public_file_says_what_it_quotes() {
-    let kinds = [("ccda", "xml", "application/xml"), ("rtf", "rtf", "text/rtf"), ("pdf", "pdf", "application/pdf"), ("us-core", "json", "")];
+    let kinds = [
+        ("ccda", "xml", "application/xml"),
+        ("rtf", "rtf", "text/rtf"),
+        ("pdf", "pdf", "application/pdf"),
+        ("us-core", "json", ""),
+    ];
     for (folder, extension, content_type) in kinds {
         let Some(folder) = shared(folder) else { continue };
         for path in files(&folder, extension) {

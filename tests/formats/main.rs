@@ -90,7 +90,11 @@ pub fn shared(what: &str) -> Option<PathBuf> {
 fn nothing_readable_is_a_failure_with_its_reasons() {
     let extracted = extract(Some("image/png"), b"\x89PNG\r\n\x1a\n");
     assert_eq!((extracted.status, extracted.text()), (1, ""));
-    assert!(extracted.notices.starts_with("responsum: nothing could be read\nnot read: file: "), "{}", extracted.notices);
+    assert!(
+        extracted.notices.starts_with("responsum: nothing could be read\nnot read: file: "),
+        "{}",
+        extracted.notices
+    );
     let missing = Command::new(env!("CARGO_BIN_EXE_responsum")).args(["extract", "/does/not/exist"]).output();
     let missing = missing.expect("an end");
     assert_eq!(missing.status.code(), Some(2));
@@ -117,7 +121,8 @@ fn parts_tell_their_characters_and_their_sentences_tell_their_part() {
 
 #[test]
 fn a_rendition_that_says_far_more_is_read_in_place_of_one_that_points_to_it() {
-    let long = "The lesion in segment seven measures 12 mm, it was 30 mm before. No new lesion in liver or lung. ".repeat(3);
+    let long =
+        "The lesion in segment seven measures 12 mm, it was 30 mm before. No new lesion in liver or lung. ".repeat(3);
     let html = attachment("text/html", format!("<p>{long}</p>").as_bytes());
     let pointer = attachment("text/plain", b"Report is attached as PDF.");
     let extracted = extract_resource(&report(json!([pointer, html])));

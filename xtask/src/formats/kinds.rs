@@ -28,12 +28,12 @@ fn ccda(reader: &Reader) -> Result<Kind> {
             };
             sections += narrated.sections.len();
             lost += narrated.sections.iter().filter(|section| score(section) < SECTION_LOST_BELOW).count();
-            if narrated.sections.is_empty() && narrated.unstructured {
+            if narrated.sections.is_empty() {
                 return (None, None);
             }
             let pieces = || narrated.sections.iter().flatten().map(String::as_str);
             let all: usize = pieces().map(|piece| words::letters(piece).chars().count()).sum();
-            (Some(words::held_in_order(&extracted.text, pieces()) as f64 / all.max(1) as f64), None)
+            (Some((words::held_in_order(&extracted.text, pieces()) as f64 / all.max(1) as f64, all)), None)
         })?);
     }
     let notes = vec![format!("{sections} sections with text, {lost} of them lost")];
@@ -45,7 +45,7 @@ fn rtf(reader: &Reader) -> Result<Kind> {
     let mut files = Vec::new();
     for file in reader.files("rtf", "rtf")? {
         let expected = std::fs::read(file.with_extension("txt")).ok();
-        let expected = expected.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let expected = expected.map(|bytes| words::without_link_targets(&String::from_utf8_lossy(&bytes)));
         files.push(measured(reader, &file, "application/rtf", |extracted| {
             (expected.as_deref().map(|expected| words::f1(&extracted.text, expected)), None)
         })?);
@@ -111,7 +111,7 @@ fn fhir(reader: &Reader) -> Result<Kind> {
             let faults: Vec<String> =
                 faults.map(|unread| format!("{}: {}", unread["origin"], unread["reason"])).collect();
             let whole = faults.is_empty();
-            (Some(f64::from(u8::from(whole))), (!whole).then(|| faults.join(", ")))
+            (Some((f64::from(u8::from(whole)), 1)), (!whole).then(|| faults.join(", ")))
         }));
     }
     let measure = "resources whose data are all read";
@@ -130,7 +130,7 @@ fn measured(
     reader: &Reader,
     file: &Path,
     content_type: &str,
-    judge: impl FnOnce(&Extracted) -> (Option<f64>, Option<String>),
+    judge: impl FnOnce(&Extracted) -> (Option<(f64, usize)>, Option<String>),
 ) -> Result<Measured> {
     let extracted = reader.extract(file, content_type, None)?;
     Ok(judged(reader.name(file), extracted, judge))
@@ -139,7 +139,7 @@ fn measured(
 fn judged(
     name: String,
     extracted: Result<Extracted, String>,
-    judge: impl FnOnce(&Extracted) -> (Option<f64>, Option<String>),
+    judge: impl FnOnce(&Extracted) -> (Option<(f64, usize)>, Option<String>),
 ) -> Measured {
     match extracted {
         Ok(extracted) => {

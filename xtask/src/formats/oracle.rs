@@ -11,13 +11,11 @@ use quick_xml::events::Event;
 
 use super::run::finish;
 
-/// What a C-CDA document holds.
+/// The narrative of a C-CDA document; one with a nonXMLBody has none.
 #[derive(Default)]
 pub(super) struct Narrated {
     /// The text of each section that has any, as the pieces between its tags.
     pub(super) sections: Vec<Vec<String>>,
-    /// Whether it has a nonXMLBody.
-    pub(super) unstructured: bool,
 }
 
 /// Reads the `text` of every section, nested ones included, in the document's order.
@@ -35,7 +33,6 @@ pub(super) fn narrative(file: &Path) -> Result<Narrated> {
         match reader.read_event().with_context(|| format!("read {}", file.display()))? {
             Event::Start(start) => {
                 let name = start.local_name().as_ref().to_owned();
-                narrated.unstructured |= name == "nonXMLBody";
                 if within.is_none() && name == "text" && open.last().is_some_and(|parent| parent == "section") {
                     within = Some(open.len());
                     narrated.sections.push(Vec::new());

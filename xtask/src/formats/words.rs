@@ -16,13 +16,27 @@ pub(super) fn count(text: &str) -> usize {
     words(text).values().sum()
 }
 
-/// Word-level F1 of two texts, whatever the order: 1 for the same words.
-pub(super) fn f1(given: &str, expected: &str) -> f64 {
-    let (given, expected) = (words(given), words(expected));
-    let common: usize =
-        expected.iter().map(|(word, count)| (*count).min(given.get(word).copied().unwrap_or(0))).sum();
+/// Word-level F1 of two texts, whatever the order, and of how many words: 1 for the same words. Soft hyphens, which
+/// nobody sees, divide no word.
+pub(super) fn f1(given: &str, expected: &str) -> (f64, usize) {
+    let seen = |text: &str| text.replace('\u{ad}', "");
+    let (given, expected) = (seen(given), seen(expected));
+    let (given, expected) = (words(&given), words(&expected));
+    let common: usize = expected.iter().map(|(word, count)| (*count).min(given.get(word).copied().unwrap_or(0))).sum();
     let total: usize = given.values().sum::<usize>() + expected.values().sum::<usize>();
-    if total == 0 { 1.0 } else { 2.0 * common as f64 / total as f64 }
+    (if total == 0 { 1.0 } else { 2.0 * common as f64 / total as f64 }, total)
+}
+
+/// A text without the targets of links, `("https://…")`, which striprtf writes behind their words and no reader sees.
+pub(super) fn without_link_targets(text: &str) -> String {
+    let (mut kept, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("(\"") {
+        let Some((_, behind)) = after.split_once("\")") else { break };
+        kept.push_str(before);
+        kept.push(' ');
+        rest = behind;
+    }
+    kept + rest
 }
 
 /// Letters and digits alone: what layout cannot change.
@@ -57,8 +71,9 @@ mod tests {
 
     #[test]
     fn f1_counts_words_and_not_layout() {
-        assert!((f1("a | b\nc", "a b c") - 1.0).abs() < 1e-9);
-        assert!((f1("a b", "a b c d") - 2.0 * 2.0 / 6.0).abs() < 1e-9);
+        assert!((f1("a | b\nc", "a b c").0 - 1.0).abs() < 1e-9);
+        assert!((f1("a b", "a b c d").0 - 2.0 * 2.0 / 6.0).abs() < 1e-9);
+        assert!((f1("hyphenfoo", "hyphen\u{ad}foo").0 - 1.0).abs() < 1e-9);
     }
 
     #[test]
