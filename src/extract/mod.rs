@@ -71,10 +71,10 @@ pub fn narrative(document: SourceDocument, isolation: &Isolation) -> Narrative {
             AttachmentRole::Note => Layout::One(SectionKind::Other),
             AttachmentRole::Conclusion => Layout::One(SectionKind::Impression),
         };
-        draft.append(body, rendition, map, &layout);
+        draft.append(&body, rendition, map, &layout);
     }
     for (body, rendition, map) in hidden {
-        draft.append(body, rendition, map, &Layout::One(SectionKind::Hidden));
+        draft.append(&body, rendition, map, &Layout::One(SectionKind::Hidden));
     }
     let Draft { text, sections, sentences, drawn, .. } = draft;
     Narrative::new(text, sections, sentences, coverage).drawn_from(drawn)
@@ -103,23 +103,23 @@ struct Draft {
 
 impl Draft {
     /// Puts a text behind what is there.
-    fn append(&mut self, body: String, rendition: usize, map: SourceMap, layout: &Layout) {
+    fn append(&mut self, body: &str, rendition: usize, map: SourceMap, layout: &Layout) {
         if body.is_empty() {
             return;
         }
-        let lines = lines::lines(&body);
+        let lines = lines::lines(body);
         let one = |kind| vec![Part { kind, title: None, body: 0, range: 0..body.len() }];
         let parts = match layout {
-            Layout::Headed(headings) => sections::parts(&body, &lines, headings),
+            Layout::Headed(headings) => sections::parts(body, &lines, headings),
             Layout::One(kind) | Layout::Rows(kind) => one(*kind),
         };
-        let sentences = sentences::sentences(&body, &lines, &parts);
+        let sentences = sentences::sentences(body, &lines, &parts);
         let row = if let Layout::Rows(kind) = layout { Some(*kind) } else { None };
         let goes_on = row.is_some() && self.rows == row;
         self.rows = row;
         self.separate(if goes_on { "\n" } else { SEPARATOR });
         let offset = self.text.len();
-        self.text.push_str(&body);
+        self.text.push_str(body);
         self.drawn.push(Drawn { range: offset..self.text.len(), rendition, map });
         let first = if goes_on { self.sections.len() - 1 } else { self.sections.len() };
         self.add(offset, first, &parts, sentences);

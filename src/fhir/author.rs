@@ -134,7 +134,7 @@ fn observation_in(answer: &Answer, places: Places) -> Result<Authored, Authoring
 }
 
 /// Where one span stands: first in our narrative, then in the report itself, where its format counts characters. An
-/// XPath or a page has no place in the extension; `$annotation` tells it.
+/// element's path or a page has no place in the extension; `$annotation` tells it.
 fn evidence(place: &EvidencePlace, places: &Places) -> Vec<EvidenceDraft> {
     let CodePoints { offset, length } = place.narrative;
     let draft = |reference: &str, path: String, offset, length| EvidenceDraft {

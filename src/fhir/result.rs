@@ -85,7 +85,7 @@ pub(super) fn words(concept: &RawObject<'_>) -> Option<String> {
     (!displays.is_empty()).then(|| displays.join("; "))
 }
 
-/// `value[x]` in words; nothing for the types that are no text (SampledData, Attachment).
+/// `value[x]` in words; nothing for the types that are no text (`SampledData`, `Attachment`).
 fn value(element: &RawObject<'_>) -> Option<String> {
     for member in ["valueString", "valueMarkdown", "valueDateTime", "valueTime", "valueDate"] {
         if let Some(text) = element.string(member) {

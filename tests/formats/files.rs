@@ -1,5 +1,6 @@
 //! Small files of the rich formats, made here.
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 
 use base64::Engine as _;
@@ -74,10 +75,11 @@ fn document(body: &str) -> String {
 pub fn entity_bomb() -> String {
     let mut entities = "<!ENTITY a \"aaaaaaaaaa\">".to_owned();
     for (name, of) in "bcdefghij".chars().zip("abcdefghi".chars()) {
-        entities.push_str(&format!("<!ENTITY {name} \"{}\">", format!("&{of};").repeat(10)));
+        let ten = format!("&{of};").repeat(10);
+        write!(entities, "<!ENTITY {name} \"{ten}\">").expect("written");
     }
     let document = cda(&[("1", "Note", "&j;")]);
-    document.replacen("\n", &format!("\n<!DOCTYPE ClinicalDocument [{entities}]>"), 1)
+    document.replacen('\n', &format!("\n<!DOCTYPE ClinicalDocument [{entities}]>"), 1)
 }
 
 /// A FHIR document.

@@ -72,7 +72,7 @@ pub fn attachment(content_type: &str, bytes: &[u8]) -> Value {
 }
 
 /// A report with these renditions.
-pub fn report(forms: Value) -> Value {
+pub fn report(forms: &Value) -> Value {
     json!({"resourceType": "DiagnosticReport", "status": "final", "code": {"text": "CT"}, "presentedForm": forms})
 }
 
@@ -103,7 +103,7 @@ fn nothing_readable_is_a_failure_with_its_reasons() {
 
 #[test]
 fn parts_tell_their_characters_and_their_sentences_tell_their_part() {
-    let extracted = extract_resource(&report(json!([
+    let extracted = extract_resource(&report(&json!([
         attachment("text/plain", "Größe: 5 mm.".as_bytes()),
         attachment("text/html", b"<p>Gr&ouml;&szlig;e: 5 mm.</p>"),
         attachment("text/plain", b"ADDENDUM: New lesion."),
@@ -125,7 +125,7 @@ fn a_rendition_that_says_far_more_is_read_in_place_of_one_that_points_to_it() {
         "The lesion in segment seven measures 12 mm, it was 30 mm before. No new lesion in liver or lung. ".repeat(3);
     let html = attachment("text/html", format!("<p>{long}</p>").as_bytes());
     let pointer = attachment("text/plain", b"Report is attached as PDF.");
-    let extracted = extract_resource(&report(json!([pointer, html])));
+    let extracted = extract_resource(&report(&json!([pointer, html])));
     assert_eq!(extracted.origins(), ["DiagnosticReport.presentedForm[1]"]);
     assert_eq!(extracted.reasons(), ["other-rendition-chosen"]);
 }

@@ -9,9 +9,11 @@ use serde_json::Value;
 use super::run::{Extracted, Reader, reasons};
 use super::{Kind, Measured, oracle, words};
 
+/// How a kind is measured.
+type Measure = fn(&Reader) -> Result<Kind>;
+
 /// Every kind by its name.
-pub(super) const ALL: [(&str, fn(&Reader) -> Result<Kind>); 4] =
-    [("ccda", ccda), ("rtf", rtf), ("pdf", pdf), ("fhir", fhir)];
+pub(super) const ALL: [(&str, Measure); 4] = [("ccda", ccda), ("rtf", rtf), ("pdf", pdf), ("fhir", fhir)];
 
 /// Share of a section's letters below which the section counts as lost.
 const SECTION_LOST_BELOW: f64 = 0.5;
