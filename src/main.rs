@@ -1,6 +1,6 @@
 //! The executable: arguments, settings, exit code.
 
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
+use responsum::command::extract::ExtractError;
 use responsum::command::{annotate, eval, export, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::domain::document::SourceName;
@@ -96,15 +97,28 @@ struct ServeArgs {
 
 #[derive(Args)]
 #[command(after_help = "\
+The file is a FHIR DiagnosticReport or DocumentReference in JSON, or the text of a report in any format that is read (see
+docs/formats.md). Printed is everything that was read, in order: the report, its results, codes and notes, its conclusion,
+text that it hides. What was not read is told on stderr, with the reason. --json prints instead one object:
+  text       the narrative, whose sections and sentences follow
+  sections   kind, title, and start and end in Unicode code points and in bytes; the kinds header, footer, signature and
+             hidden are not read by the model
+  sentences  section (index), kind, start and end
+  source     of each: which rendition (index into coverage.read), its FHIR path, and the place in it: characters of the
+             decoded text, xpath of C-CDA, pages of PDF
+  coverage   read: which renditions, as which format, how many characters; unread: what was not, and why
+Exit status: 0 something was read, 1 nothing could be read, 2 the file cannot be opened.
+
 Examples:
   responsum extract report.html
   responsum extract --content-type 'text/plain; charset=iso-8859-1' report.txt
-  responsum extract --json diagnostic-report.json")]
+  responsum extract --json diagnostic-report.json
+  curl -s https://ehr.example/fhir/DiagnosticReport/7 | responsum extract -")]
 struct ExtractArgs {
     /// Media type of the file, with its parameters, as an attachment's contentType would say it
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// Print JSON: sections, sentences, spans and coverage
+    /// Print JSON: text, sections, sentences, their places, and coverage
     #[arg(long)]
     json: bool,
     /// The file; - for standard input
@@ -170,7 +184,10 @@ fn main() -> ExitCode {
         Ok(false) => ExitCode::from(1),
         Err(error) => {
             let _ = writeln!(io::stderr(), "responsum: {}", chain(&error));
-            let misuse = error.chain().any(|cause| cause.is::<ConfigError>() || cause.is::<Misuse>());
+            let misuse = error.chain().any(|cause| {
+                let no_file = cause.downcast_ref::<ExtractError>().is_some_and(ExtractError::is_misuse);
+                cause.is::<ConfigError>() || cause.is::<Misuse>() || no_file
+            });
             ExitCode::from(if misuse { 2 } else { 1 })
         }
     }
@@ -193,7 +210,7 @@ fn chain(error: &anyhow::Error) -> String {
 fn run(command: Command) -> anyhow::Result<bool> {
     match command {
         Command::Serve(args) => serve(&args).map(|()| true),
-        Command::Extract(args) => extract_file(&args).map(|()| true),
+        Command::Extract(args) => extract_file(&args),
         Command::Annotate(args) => annotate_files(&args),
         Command::Eval(args) => evaluate(&args).map(|()| true),
         Command::Model(args) => look_into_model(args.command).map(|()| true),
@@ -290,17 +307,11 @@ fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn extract_file(args: &ExtractArgs) -> anyhow::Result<()> {
-    let input = if args.file == Path::new("-") {
-        let mut input = Vec::new();
-        io::stdin().read_to_end(&mut input).context("reading standard input")?;
-        input
-    } else {
-        std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?
-    };
+fn extract_file(args: &ExtractArgs) -> anyhow::Result<bool> {
+    let input = extract::input(&args.file)?;
     let isolation = Isolation::of_this_program();
-    extract::run(args.content_type.as_deref(), args.json, &input, &isolation, &mut io::stdout().lock())?;
-    Ok(())
+    let (mut out, mut notices) = (io::stdout().lock(), io::stderr().lock());
+    Ok(extract::run(args.content_type.as_deref(), args.json, &input, &isolation, &mut out, &mut notices)?)
 }
 
 fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {

@@ -9,8 +9,8 @@ use crate::clock::Clock;
 use crate::digest::sha256;
 use crate::domain::annotation::{Annotation, ModelVersion};
 use crate::domain::document::{
-    AttachmentContent, AttachmentKey, AttachmentRole, Disposition, Document, DocumentId, ReportKey, SourceDocument,
-    SourceName, WithdrawReason,
+    Attachment, AttachmentContent, AttachmentKey, AttachmentRole, Disposition, Document, DocumentId, ReportKey,
+    SourceDocument, SourceName, WithdrawReason,
 };
 use crate::domain::job::{JobKind, LeasedJob, OnFailure, ReannotationId};
 use crate::domain::narrative::Narrative;
@@ -218,6 +218,8 @@ impl Pipeline {
             });
         }
         let mut source = report::read(&document.received).map_err(PipelineError::Read)?;
+        let there = self.source_bases.get(&document.key.source).unwrap_or(&self.base);
+        let mut attachments = url_keys(&source, there);
         if source.disposition == Disposition::Annotate && !report::contents_of(&source).is_empty() {
             give_contents(&mut source, &self.store.contents(document.id).await?);
         }
@@ -225,7 +227,7 @@ impl Pipeline {
         reference::resolve(&mut source.about.encounter, &document.links);
         let (disposition, about) = (source.disposition, source.about.clone());
         let replaces = self.replaced(document, &source);
-        let attachments = self.attachment_keys(&source);
+        attachments.extend(byte_keys(&source));
         let annotated = match disposition {
             Disposition::Annotate
                 if new && self.store.is_answered_elsewhere(document, &about, &attachments).await? =>
@@ -236,17 +238,6 @@ impl Pipeline {
             Disposition::Keep | Disposition::Withdraw(_) => None,
         };
         Ok(Reading { disposition, about, replaces, annotated, attachments, model: version })
-    }
-
-    /// By what another report's attachment is known to be the same as one of these.
-    fn attachment_keys(&self, source: &SourceDocument) -> Vec<AttachmentKey> {
-        let own = source.attachments.iter().filter(|attachment| attachment.role == AttachmentRole::Report);
-        own.filter_map(|attachment| match &attachment.content {
-            AttachmentContent::Bytes(bytes) => Some(AttachmentKey::Bytes(sha256(bytes))),
-            AttachmentContent::Url(url) => self.base.absolute(url).map(AttachmentKey::Url),
-            AttachmentContent::NotFetched(_) | AttachmentContent::Malformed(_) | AttachmentContent::Empty => None,
-        })
-        .collect()
     }
 
     /// The reports of the same source that the document says it replaces.
@@ -265,8 +256,38 @@ impl Pipeline {
     }
 }
 
+/// The addresses by which another report's attachment is known to be the same as one of these.
+fn url_keys(source: &SourceDocument, there: &BaseUrl) -> Vec<AttachmentKey> {
+    let urls = own_attachments(source).filter_map(|attachment| match &attachment.content {
+        AttachmentContent::Url(url) => there.absolute(url).map(AttachmentKey::Url),
+        _ => None,
+    });
+    urls.collect()
+}
+
+/// The bytes by which it is.
+fn byte_keys(source: &SourceDocument) -> impl Iterator<Item = AttachmentKey> {
+    own_attachments(source).filter_map(|attachment| match &attachment.content {
+        AttachmentContent::Bytes(bytes) => Some(AttachmentKey::Bytes(sha256(bytes))),
+        _ => None,
+    })
+}
+
+fn own_attachments(source: &SourceDocument) -> impl Iterator<Item = &Attachment> {
+    source.attachments.iter().filter(|attachment| attachment.role == AttachmentRole::Report)
+}
+
 /// Puts what was fetched for a document in the place of the references by which it names it.
 fn give_contents(source: &mut SourceDocument, contents: &[FetchedContent]) {
+    for reference in source.results.clone() {
+        let fetched = contents.iter().find(|fetched| fetched.reference == reference);
+        match fetched.map(|fetched| &fetched.content) {
+            Some(Ok(bytes)) if report::add_result(source, &reference, bytes) => {}
+            Some(Ok(_)) => report::miss_result(source, &reference, "It was fetched, and is not an Observation."),
+            Some(Err(why)) => report::miss_result(source, &reference, why),
+            None => {}
+        }
+    }
     for attachment in &mut source.attachments {
         let AttachmentContent::Url(url) = &attachment.content else { continue };
         let Some(fetched) = contents.iter().find(|fetched| fetched.reference == *url) else { continue };

@@ -115,7 +115,7 @@ fn each_library_lives_where_the_map_says() {
         ("ort::", &["src/classify/onnx.rs"][..]),
         ("sqlx::", &["src/store/", "src/app.rs"][..]),
         ("actix_web::", &["src/web/"][..]),
-        ("scraper::", &["src/extract/"][..]),
+        ("entities::", &["src/extract/"][..]),
         ("hayro", &["src/extract/pdf/"][..]),
         ("fhir_sdk", &[][..]),
         ("reqwest", &["src/source/"][..]),

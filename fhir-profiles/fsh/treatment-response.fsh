@@ -44,7 +44,7 @@ Description: "Whether the patient responded to treatment, as a report tells it, 
 * value[x] only CodeableConcept
 * valueCodeableConcept from LabelValues (required)
 * valueCodeableConcept.coding 1..1
-* valueCodeableConcept ^short = "The answer; its derivation-reference extensions point at the words that say so, offset and length in Unicode code points"
+* valueCodeableConcept ^short = "The answer; its derivation-reference extensions point at the words that say so, in the narrative and, where its format counts characters, in the report; offset and length in Unicode code points"
 * dataAbsentReason 0..0
 * interpretation 0..0
 * device 1..1

@@ -13,7 +13,7 @@ use crate::domain::annotation::{Annotation, ModelVersion};
 use crate::domain::label::Label;
 use crate::domain::narrative::{Narrative, Span};
 use crate::extract::{self, Isolation};
-use crate::view::CoverageView;
+use crate::view::{CoverageView, SourceView};
 
 /// Annotate reports or texts: one line of JSON in, one line of JSON out, in order
 #[derive(Clone, Debug, clap::Args)]
@@ -21,7 +21,7 @@ use crate::view::CoverageView;
 Each line is a FHIR DiagnosticReport or DocumentReference, or {\"id\", \"text\"}. A line that cannot be read gives
 {\"line\", \"error\"}; the others are annotated all the same, and the exit status is 1. Blank lines are passed over.
 `start` and `end` of the evidence count Unicode code points: of the text that was given, or of the narrative that was
-drawn from a FHIR resource (see `responsum extract`). `label` is the likeliest, in the model's own words; `mapped` is the
+drawn from a FHIR resource (see `responsum extract`); `source` tells where that stands in what was given. `label` is the likeliest, in the model's own words; `mapped` is the
 answer: it is not-stated, with `abstained` true, where the likeliest is not likely enough. No database is needed.
 
 Examples:
@@ -157,6 +157,7 @@ struct EvidenceJson {
     end: Option<usize>,
     text: String,
     score: f32,
+    source: Vec<SourceView>,
 }
 
 /// A model version as the commands print it.
@@ -196,6 +197,7 @@ impl Annotated {
             end: place(evidence.span).map(|(_, end)| end),
             text: evidence.span.of(narrative.text()).to_owned(),
             score: evidence.score.get(),
+            source: SourceView::all(&narrative.source_of(evidence.span)),
         });
         let scores = annotation.scores.map(|scores| {
             let named = Label::ALL.into_iter().filter_map(|label| Some((own_name(label)?, scores.of(label).get())));
@@ -283,6 +285,7 @@ mod tests {
         assert_eq!(lines[0]["mapped"], "responded");
         assert_eq!(lines[0]["coverage"]["read"][0]["origin"], "DiagnosticReport.conclusion");
         assert_eq!(lines[0]["evidence"][0]["start"], 0);
+        assert_eq!(lines[0]["evidence"][0]["source"][0]["origin"], "DiagnosticReport.conclusion");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `responsum extract`: the narrative of one file or FHIR resource.
 
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -9,11 +10,23 @@ use crate::domain::document::SourceDocument;
 use crate::domain::narrative::{Narrative, Section, Sentence, Span};
 use crate::extract::{self, Isolation};
 use crate::fhir::report;
-use crate::view::CoverageView;
+use crate::view::{CoverageView, SourceView};
 
 /// Why there is no output.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtractError {
+    /// The file cannot be opened or read.
+    #[error("reading {}", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The standard input cannot be read.
+    #[error("reading the standard input")]
+    Read(#[source] io::Error),
     /// The output could not be written.
     #[error("writing the narrative")]
     Write(#[source] io::Error),
@@ -22,22 +35,52 @@ pub enum ExtractError {
     Json(#[source] serde_json::Error),
 }
 
+impl ExtractError {
+    /// Whether the command was given something that is not there.
+    pub fn is_misuse(&self) -> bool {
+        matches!(self, Self::Open { .. })
+    }
+}
+
+/// The bytes of a file; `-` is the standard input.
+pub fn input(path: &Path) -> Result<Vec<u8>, ExtractError> {
+    if path != Path::new("-") {
+        return std::fs::read(path).map_err(|source| ExtractError::Open { path: path.to_owned(), source });
+    }
+    let mut bytes = Vec::new();
+    io::stdin().read_to_end(&mut bytes).map_err(ExtractError::Read)?;
+    Ok(bytes)
+}
+
 /// Writes the narrative of `input` to `out`: plain, everything that was read, in order; as JSON, with sections,
-/// sentences and coverage.
+/// sentences, places and coverage. What was not read is told in the JSON, else to `notices`.
+///
+/// True if anything was read.
 pub fn run(
     content_type: Option<&str>,
     json: bool,
     input: &[u8],
     isolation: &Isolation,
     out: &mut impl Write,
-) -> Result<(), ExtractError> {
+    notices: &mut impl Write,
+) -> Result<bool, ExtractError> {
     let narrative = extract::narrative(document_of(input, content_type), isolation);
+    let coverage = narrative.coverage();
+    let any = !coverage.read.is_empty();
     if json {
         serde_json::to_writer(&mut *out, &NarrativeJson::of(&narrative)).map_err(ExtractError::Json)?;
-    } else {
-        out.write_all(narrative.text().as_bytes()).map_err(ExtractError::Write)?;
+        writeln!(out).map_err(ExtractError::Write)?;
+    } else if any {
+        writeln!(out, "{}", narrative.text()).map_err(ExtractError::Write)?;
     }
-    writeln!(out).map_err(ExtractError::Write)
+    if !any {
+        writeln!(notices, "responsum: nothing could be read").map_err(ExtractError::Write)?;
+    }
+    for unread in coverage.unread.iter().filter(|_| !any || !json) {
+        writeln!(notices, "not read: {}: {}: {}", unread.origin, unread.reason.code(), unread.detail)
+            .map_err(ExtractError::Write)?;
+    }
+    Ok(any)
 }
 
 /// The document that a file is: a report in FHIR JSON, or the text of one.
@@ -60,14 +103,17 @@ struct SectionJson<'a> {
     title: Option<&'a str>,
     #[serde(flatten)]
     place: PlaceJson,
+    source: Vec<SourceView>,
 }
 
 #[derive(Serialize)]
 struct SentenceJson {
     /// Index into `sections`.
     section: usize,
+    kind: &'static str,
     #[serde(flatten)]
     place: PlaceJson,
+    source: Vec<SourceView>,
 }
 
 #[derive(Serialize)]
@@ -85,8 +131,14 @@ impl<'a> NarrativeJson<'a> {
             kind: section.kind.code(),
             title: section.title.map(|title| title.of(text)),
             place,
+            source: SourceView::all(&narrative.source_of(section.span)),
         };
-        let sentence = |(sentence, place): (&Sentence, _)| SentenceJson { section: sentence.section, place };
+        let sentence = |(sentence, place): (&Sentence, _)| SentenceJson {
+            section: sentence.section,
+            kind: narrative.kind_of(sentence).code(),
+            place,
+            source: SourceView::all(&narrative.source_of(sentence.span)),
+        };
         let section_places = places(text, narrative.sections().iter().map(|section| section.span));
         let sentence_places = places(text, narrative.sentences().iter().map(|sentence| sentence.span));
         Self {
@@ -120,15 +172,46 @@ fn places(text: &str, spans: impl Iterator<Item = Span>) -> Vec<PlaceJson> {
 mod tests {
     use super::*;
 
+    fn outputs(content_type: Option<&str>, json: bool, input: &[u8]) -> (bool, String, String) {
+        let (mut out, mut notices) = (Vec::new(), Vec::new());
+        let any = run(content_type, json, input, &Isolation::none(), &mut out, &mut notices).expect("written");
+        (any, String::from_utf8(out).expect("UTF-8"), String::from_utf8(notices).expect("UTF-8"))
+    }
+
     fn output(content_type: Option<&str>, json: bool, input: &[u8]) -> String {
-        let mut out = Vec::new();
-        run(content_type, json, input, &Isolation::none(), &mut out).expect("written");
-        String::from_utf8(out).expect("UTF-8")
+        outputs(content_type, json, input).1
     }
 
     #[test]
     fn plain_output_is_everything_that_was_read() {
         assert_eq!(output(Some("text/html"), false, b"<p>Stable.</p><p hidden>x</p>"), "Stable.\n\nx\n");
+    }
+
+    #[test]
+    fn what_was_not_read_is_told_beside_the_text() {
+        let report = br#"{"resourceType":"DiagnosticReport","conclusion":"Stable.","presentedForm":[{}]}"#;
+        let not_read = "not read: DiagnosticReport.presentedForm[0]: empty: It has neither data nor a URL.\n";
+        assert_eq!(outputs(None, false, report), (true, "Stable.\n".to_owned(), not_read.to_owned()));
+        assert_eq!(outputs(None, true, report).2, "");
+        let (any, text, notices) = outputs(None, false, b" ");
+        assert!(!any && text.is_empty());
+        assert!(notices.starts_with("responsum: nothing could be read\nnot read: file: empty: "), "{notices}");
+    }
+
+    #[test]
+    fn a_sentence_tells_its_rendition_and_kind() {
+        let report = br#"{"resourceType":"DiagnosticReport","conclusion":"Stable.",
+            "presentedForm":[{"contentType":"text/plain","data":"RklORElOR1M6IG9uZS4="}]}"#;
+        let json: serde_json::Value = serde_json::from_str(&output(None, true, report)).expect("JSON");
+        let sentences = json["sentences"].as_array().expect("sentences");
+        let told: Vec<_> = sentences.iter().map(|s| (&s["kind"], &s["source"][0]["origin"])).collect();
+        assert_eq!(
+            told,
+            [
+                (&"findings".into(), &"DiagnosticReport.presentedForm[0]".into()),
+                (&"impression".into(), &"DiagnosticReport.conclusion".into()),
+            ]
+        );
     }
 
     #[test]

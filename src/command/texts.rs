@@ -185,6 +185,7 @@ pub(super) fn single_attachment(origin: &str, content_type: Option<&str>, bytes:
             content_type: content_type.map(str::to_owned),
             content: AttachmentContent::Bytes(Bytes::copy_from_slice(bytes)),
         }],
+        results: Vec::new(),
     }
 }
 

@@ -334,8 +334,11 @@ pub struct SourceDocument {
     pub identifiers: Vec<Identifier>,
     /// References of the reports that this one replaces (`relatesTo.code = replaces`).
     pub replaces: Vec<String>,
-    /// The renditions of its text, in the resource's order; `text.div` and `conclusion` among them.
+    /// What it offers to read: the renditions of its text, `result`, `conclusionCode`, `note`, `conclusion`, `text.div`.
     pub attachments: Vec<Attachment>,
+    /// References of its results that are resources of their own, as they are written; none for a DocumentReference.
+    /// Each is an attachment with [`AttachmentContent::Referenced`] until it is fetched and added.
+    pub results: Vec<String>,
 }
 
 impl fmt::Debug for SourceDocument {
@@ -390,6 +393,12 @@ impl fmt::Debug for AttachmentKey {
 pub enum AttachmentRole {
     /// `presentedForm[]` or `content[].attachment`: the report itself.
     Report,
+    /// `DiagnosticReport.result[]`: an Observation, as the lines that a person would read.
+    Result,
+    /// `DiagnosticReport.conclusionCode[]`: the words of a code that sums the report up.
+    ConclusionCode,
+    /// `DiagnosticReport.note[]`: a comment on the report.
+    Note,
     /// `DiagnosticReport.conclusion`: the author's summary.
     Conclusion,
     /// `text.div`: a rendering of the resource, read when nothing else can be.
@@ -403,6 +412,8 @@ pub enum AttachmentContent {
     Bytes(Bytes),
     /// Only a URL.
     Url(String),
+    /// Another resource, which was not fetched.
+    Referenced(String),
     /// Only a URL, and what is there could not be had: why, in words, without the URL.
     NotFetched(String),
     /// There is something, and it cannot be decoded: what is wrong, in words, without its content.
@@ -416,6 +427,7 @@ impl fmt::Debug for AttachmentContent {
         match self {
             Self::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Self::Url(_) => f.write_str("url"),
+            Self::Referenced(_) => f.write_str("reference"),
             Self::NotFetched(why) => write!(f, "not fetched: {why}"),
             Self::Malformed(why) => write!(f, "malformed: {why}"),
             Self::Empty => f.write_str("empty"),

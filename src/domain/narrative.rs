@@ -1,6 +1,9 @@
 //! The plain text drawn from a document, with its sections and sentences as byte spans.
 
 use std::fmt;
+use std::ops::Range;
+
+use super::source_map::{Place, SourceMap};
 
 /// A byte range of one [`Narrative`]'s text; both ends lie on character boundaries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -227,6 +230,29 @@ pub struct Coverage {
     pub unread: Vec<UnreadRendition>,
 }
 
+/// A part of the narrative that was drawn from one rendition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Drawn {
+    /// Bytes of the narrative.
+    pub range: Range<usize>,
+    /// Index into [`Coverage::read`].
+    pub rendition: usize,
+    /// Where it stands there, by the bytes of the part.
+    pub map: SourceMap,
+}
+
+/// Where a span of the narrative stands in what was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceSpan {
+    /// Index into [`Coverage::read`].
+    pub rendition: usize,
+    /// FHIR path of the element, as the coverage has it.
+    pub origin: String,
+    /// The place in it; none where its format knows no places, or the span holds only what was added in reading (a list
+    /// marker, a separator).
+    pub place: Option<Place>,
+}
+
 /// The plain text of one document, made once and never changed; spans into it stay true.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Narrative {
@@ -234,6 +260,8 @@ pub struct Narrative {
     sections: Vec<Section>,
     sentences: Vec<Sentence>,
     coverage: Coverage,
+    /// In the text's order, without overlap.
+    drawn: Vec<Drawn>,
 }
 
 impl Narrative {
@@ -246,7 +274,23 @@ impl Narrative {
             assert!(text.get(span.start..span.end).is_some(), "a span lies outside its narrative");
         }
         assert!(sentences.iter().all(|s| s.section < sections.len()), "a sentence names a missing section");
-        Self { text, sections, sentences, coverage }
+        Self { text, sections, sentences, coverage, drawn: Vec::new() }
+    }
+
+    /// The same narrative, knowing which rendition each part was drawn from. Parts are in the text's order.
+    ///
+    /// # Panics
+    /// If a part lies outside the text, overlaps the one before, or names a rendition that was not read: a fault of the
+    /// caller.
+    #[must_use]
+    pub fn drawn_from(self, drawn: Vec<Drawn>) -> Self {
+        let mut end = 0;
+        for part in &drawn {
+            let fits = part.range.start >= end && self.text.get(part.range.clone()).is_some();
+            assert!(fits && part.rendition < self.coverage.read.len(), "a part lies outside its narrative");
+            end = part.range.end;
+        }
+        Self { drawn, ..self }
     }
 
     /// The whole text.
@@ -272,6 +316,20 @@ impl Narrative {
     /// The kind of the section that a sentence belongs to.
     pub fn kind_of(&self, sentence: &Sentence) -> SectionKind {
         self.sections[sentence.section].kind
+    }
+
+    /// Where a span stands in what was received: one place for each rendition that it touches.
+    pub fn source_of(&self, span: Span) -> Vec<SourceSpan> {
+        let first = self.drawn.partition_point(|part| part.range.end <= span.start);
+        let touched = self.drawn[first..].iter().take_while(|part| part.range.start < span.end);
+        let places = touched.map(|part| {
+            let text = &self.text[part.range.clone()];
+            let start = span.start.max(part.range.start) - part.range.start;
+            let end = span.end.min(part.range.end) - part.range.start;
+            let origin = self.coverage.read[part.rendition].origin.clone();
+            SourceSpan { rendition: part.rendition, origin, place: part.map.locate(text, &(start..end)) }
+        });
+        places.collect()
     }
 
     /// A span's offset and length in Unicode code points, as FHIR's derivation-reference extension wants them.
@@ -309,6 +367,39 @@ mod tests {
         let span = Span::new(&text, text.find("stable").expect("in the text"), text.len()).expect("a span");
         let narrative = Narrative::new(text, Vec::new(), Vec::new(), Coverage::default());
         assert_eq!(narrative.code_points(span), (8, 6));
+    }
+
+    #[test]
+    fn a_span_is_found_in_each_rendition_that_it_touches() {
+        let text = "– one.\n\ntwo".to_owned();
+        let coverage = Coverage {
+            read: ["a", "b"]
+                .map(|origin| ReadRendition {
+                    origin: origin.to_owned(),
+                    format: "text/plain".to_owned(),
+                    characters: 6,
+                    notes: Vec::new(),
+                })
+                .into(),
+            unread: Vec::new(),
+        };
+        let (mut one, mut two) = (SourceMap::default(), SourceMap::default());
+        one.push(0..8, Place::Characters(10..16), true);
+        two.push(0..3, Place::Pages(2, 2), false);
+        let span = |start, end| Span::new(&text, start, end).expect("a span");
+        let (all, first, gap) = (span(4, text.len()), span(4, 7), span(8, 10));
+        let narrative = Narrative::new(text, Vec::new(), Vec::new(), coverage).drawn_from(vec![
+            Drawn { range: 0..8, rendition: 0, map: one },
+            Drawn { range: 10..13, rendition: 1, map: two },
+        ]);
+        let found = |span| {
+            let found = narrative.source_of(span).into_iter();
+            found.map(|source| (source.origin, source.place)).collect::<Vec<_>>()
+        };
+        let place = |origin: &str, place| (origin.to_owned(), Some(place));
+        assert_eq!(found(all), [place("a", Place::Characters(12..16)), place("b", Place::Pages(2, 2))]);
+        assert_eq!(found(first), [place("a", Place::Characters(12..15))]);
+        assert_eq!(found(gap), []);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::annotation::ModelVersion;
 use super::decision::{Decision, Reviewer};
 use super::document::{About, Disposition, ReportKey, Sha256Digest, WithdrawReason};
 use super::label::{Category, Label, Score};
+use super::narrative::{Narrative, SourceSpan, Span};
 
 /// The task that an Observation answers; a report has one Observation for each.
 pub const TASK: &str = "treatment-response";
@@ -166,8 +167,8 @@ pub struct Answer {
     pub confidence: Score,
     /// Whether the disease at issue is a cancer.
     pub cancer: bool,
-    /// Where the narrative says so, in Unicode code points: offset and length.
-    pub evidence: Vec<CodePoints>,
+    /// Where the narrative says so, the most telling first.
+    pub evidence: Vec<EvidencePlace>,
     /// Which model said it, or what a person corrects.
     pub model: ModelVersion,
     /// The person who stands for what it says.
@@ -178,6 +179,23 @@ pub struct Answer {
     pub decision: Option<Decision>,
     /// Other reports with the same attachment, which it answers too.
     pub linked: Vec<ReportKey>,
+}
+
+/// Where evidence stands: in our narrative, and in what was received.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EvidencePlace {
+    /// In the narrative.
+    pub narrative: CodePoints,
+    /// In the report's renditions; empty where their formats know no places.
+    pub source: Vec<SourceSpan>,
+}
+
+impl EvidencePlace {
+    /// Where a span of the narrative stands.
+    pub fn of(narrative: &Narrative, span: Span) -> Self {
+        let (offset, length) = narrative.code_points(span);
+        Self { narrative: CodePoints { offset, length }, source: narrative.source_of(span) }
+    }
 }
 
 /// A range of a text in Unicode code points.

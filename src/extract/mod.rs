@@ -1,8 +1,8 @@
 //! `SourceDocument` → `Narrative`: the text of a report, with its sections and sentences.
 //!
 //! Pure and without errors: whatever cannot be read is told in the narrative's coverage. `choose` picks among the
-//! attachments, `sniff` recognises their formats, one file per format reads them, `sections` and `sentences` divide
-//! the text.
+//! attachments, `parts` among those of the report, `sniff` recognises their formats, one file per format reads them,
+//! `sections` and `sentences` divide the text.
 
 mod assembled;
 mod boundary;
@@ -19,9 +19,11 @@ mod headings;
 mod html;
 mod inline_style;
 mod isolation;
+mod likeness;
 mod lines;
 mod margins;
 mod markup;
+mod parts;
 mod pdf;
 mod plain;
 mod references;
@@ -41,78 +43,113 @@ mod xml_document;
 
 use std::ops::Range;
 
-use crate::domain::document::SourceDocument;
-use crate::domain::narrative::{Narrative, Section, SectionKind, Sentence, Span};
-use choose::Chosen;
-use rendition::Marked;
+use crate::domain::document::{AttachmentRole, SourceDocument};
+use crate::domain::narrative::{Drawn, Narrative, Section, SectionKind, Sentence, Span};
+use crate::domain::source_map::SourceMap;
+use choose::{Chosen, Piece};
+use rendition::{Marked, Reading};
 use sections::Part;
 
 pub use isolation::{Isolation, serve};
 pub use sniff::Format;
 pub use stages::{TextOfBytes, divide, read_bytes};
 
-/// Between the report, its conclusion and its hidden text.
+/// Between the report, what its other elements add, and its hidden text.
 const SEPARATOR: &str = "\n\n";
 
 /// Reads a document; `isolation` says where the formats are read whose readers cannot be trusted.
 pub fn narrative(document: SourceDocument, isolation: &Isolation) -> Narrative {
     let SourceDocument { attachments, .. } = document;
-    let Chosen { report, conclusions, coverage } = choose::choose(&attachments, isolation);
-    let mut draft = Draft::new(report.body, &report.headings);
-    for conclusion in &conclusions {
-        draft.append(conclusion, SectionKind::Impression);
+    let Chosen { pieces, coverage } = choose::choose(&attachments, isolation);
+    let mut draft = Draft::default();
+    let mut hidden = Vec::new();
+    for Piece { rendition, role, reading } in pieces {
+        let Reading { body, map, headings, hidden: concealed, hidden_map, .. } = reading;
+        hidden.push((concealed, rendition, hidden_map));
+        let layout = match role {
+            AttachmentRole::Report | AttachmentRole::ResourceText => Layout::Headed(headings),
+            AttachmentRole::Result => Layout::Rows(SectionKind::Findings),
+            AttachmentRole::ConclusionCode => Layout::Rows(SectionKind::Other),
+            AttachmentRole::Note => Layout::One(SectionKind::Other),
+            AttachmentRole::Conclusion => Layout::One(SectionKind::Impression),
+        };
+        draft.append(&body, rendition, map, &layout);
     }
-    draft.append(&report.hidden, SectionKind::Hidden);
-    let Draft { text, sections, sentences } = draft;
-    Narrative::new(text, sections, sentences, coverage)
+    for (body, rendition, map) in hidden {
+        draft.append(&body, rendition, map, &Layout::One(SectionKind::Hidden));
+    }
+    let Draft { text, sections, sentences, drawn, .. } = draft;
+    Narrative::new(text, sections, sentences, coverage).drawn_from(drawn)
+}
+
+/// How a text is divided.
+enum Layout {
+    /// By its headings, those among them that the format marks.
+    Headed(Vec<Marked>),
+    /// It is one section, whatever headings are in it.
+    One(SectionKind),
+    /// It is a row of a section that has a row for each of its like.
+    Rows(SectionKind),
 }
 
 /// A narrative in the making.
+#[derive(Default)]
 struct Draft {
     text: String,
     sections: Vec<Section>,
     sentences: Vec<Sentence>,
+    drawn: Vec<Drawn>,
+    /// Set if the last text was a row of a section of this kind.
+    rows: Option<SectionKind>,
 }
 
 impl Draft {
-    /// The report itself, with the sections that its headings make.
-    fn new(text: String, headings: &[Marked]) -> Self {
-        let lines = lines::lines(&text);
-        let parts = sections::parts(&text, &lines, headings);
-        let parts = if text.is_empty() { Vec::new() } else { parts };
-        let sentences = sentences::sentences(&text, &lines, &parts);
-        let mut draft = Self { text, sections: Vec::new(), sentences: Vec::new() };
-        draft.add(0, &parts, sentences);
-        draft
-    }
-
-    /// Text that is one section, whatever headings are in it.
-    fn append(&mut self, text: &str, kind: SectionKind) {
-        if text.is_empty() {
+    /// Puts a text behind what is there.
+    fn append(&mut self, body: &str, rendition: usize, map: SourceMap, layout: &Layout) {
+        if body.is_empty() {
             return;
         }
-        if let Some(last) = self.sections.last_mut() {
-            self.text.push_str(SEPARATOR);
-            let end = self.text.len();
-            last.span = span(&self.text, last.span.start()..end);
-        }
+        let lines = lines::lines(body);
+        let one = |kind| vec![Part { kind, title: None, body: 0, range: 0..body.len() }];
+        let parts = match layout {
+            Layout::Headed(headings) => sections::parts(body, &lines, headings),
+            Layout::One(kind) | Layout::Rows(kind) => one(*kind),
+        };
+        let sentences = sentences::sentences(body, &lines, &parts);
+        let row = if let Layout::Rows(kind) = layout { Some(*kind) } else { None };
+        let goes_on = row.is_some() && self.rows == row;
+        self.rows = row;
+        self.separate(if goes_on { "\n" } else { SEPARATOR });
         let offset = self.text.len();
-        self.text.push_str(text);
-        let part = Part { kind, title: None, body: 0, range: 0..text.len() };
-        let parts = [part];
-        let sentences = sentences::sentences(text, &lines::lines(text), &parts);
-        self.add(offset, &parts, sentences);
+        self.text.push_str(body);
+        self.drawn.push(Drawn { range: offset..self.text.len(), rendition, map });
+        let first = if goes_on { self.sections.len() - 1 } else { self.sections.len() };
+        self.add(offset, first, &parts, sentences);
     }
 
-    fn add(&mut self, offset: usize, parts: &[Part], sentences: Vec<(Range<usize>, usize)>) {
-        let first = self.sections.len();
+    /// Ends what is there with a separator, which belongs to the section before it.
+    fn separate(&mut self, separator: &str) {
+        if let Some(last) = self.sections.last_mut() {
+            self.text.push_str(separator);
+            last.span = span(&self.text, last.span.start()..self.text.len());
+        }
+    }
+
+    /// Adds the sections and sentences of a text that was put at `offset`; its first section is number `first`, which
+    /// may be there already.
+    fn add(&mut self, offset: usize, first: usize, parts: &[Part], sentences: Vec<(Range<usize>, usize)>) {
         let text = &self.text;
         let place = |range: Range<usize>| span(text, range.start + offset..range.end + offset);
-        self.sections.extend(parts.iter().map(|part| Section {
-            kind: part.kind,
-            title: part.title.clone().map(place),
-            span: place(part.range.clone()),
-        }));
+        for (number, part) in (first..).zip(parts) {
+            let own = place(part.range.clone());
+            match self.sections.get_mut(number) {
+                Some(section) => section.span = section.span.join(own),
+                None => {
+                    let title = part.title.clone().map(place);
+                    self.sections.push(Section { kind: part.kind, title, span: own });
+                }
+            }
+        }
         let sentence = |(range, section): (_, usize)| Sentence { span: place(range), section: first + section };
         self.sentences.extend(sentences.into_iter().map(sentence));
     }
@@ -130,6 +167,7 @@ mod tests {
 
     use super::*;
     use crate::domain::document::{About, Attachment, AttachmentContent, AttachmentRole, Disposition, ResourceType};
+    use crate::domain::source_map::Place;
 
     fn document(attachments: Vec<(AttachmentRole, Option<&str>, Vec<u8>)>) -> SourceDocument {
         let attachment = |(index, (role, content_type, bytes)): (usize, (_, Option<&str>, _))| Attachment {
@@ -146,6 +184,7 @@ mod tests {
             identifiers: Vec::new(),
             replaces: Vec::new(),
             attachments: attachments.into_iter().enumerate().map(attachment).collect(),
+            results: Vec::new(),
         }
     }
 
@@ -171,6 +210,80 @@ mod tests {
         let characters: usize = narrative.coverage().read.iter().map(|read| read.characters).sum();
         prop_assert!(narrative.text().chars().count() >= characters);
         Ok(())
+    }
+
+    fn letters(text: &str) -> String {
+        text.chars().filter(|c| c.is_alphanumeric()).collect()
+    }
+
+    /// Source without its tags; nothing if it hides something, which is another section's.
+    fn without_tags(source: &str) -> Option<String> {
+        let mut shown = String::new();
+        let mut rest = source;
+        while let Some((before, after)) = rest.split_once('<') {
+            let (tag, after) = after.split_once('>')?;
+            if tag.contains("hidden") {
+                return None;
+            }
+            shown.push_str(before);
+            rest = after;
+        }
+        Some(shown + rest)
+    }
+
+    /// What stands at the places that the narrative names says what its sentences say.
+    fn check_places(narrative: &Narrative, source: &str) -> Result<usize, TestCaseError> {
+        let html = narrative.coverage().read.first().is_some_and(|read| read.format.contains("html"));
+        let source: Vec<char> = source.chars().collect();
+        let mut compared = 0;
+        for sentence in narrative.sentences() {
+            let places = narrative.source_of(sentence.span);
+            prop_assert_eq!(places.len(), 1);
+            prop_assert_eq!(&places[0].origin, &narrative.coverage().read[places[0].rendition].origin);
+            let Some(Place::Characters(range)) = &places[0].place else { continue };
+            prop_assert!(range.end <= source.len());
+            let stands: String = source[range.clone()].iter().collect();
+            let stands = if html { without_tags(&stands) } else { Some(stands) };
+            let Some(stands) = stands else { continue };
+            prop_assert_eq!(letters(&stands), letters(sentence.span.of(narrative.text())));
+            compared += 1;
+        }
+        Ok(compared)
+    }
+
+    #[test]
+    fn results_share_a_section_and_parts_have_their_own() {
+        let narrative = narrative(document(vec![
+            (AttachmentRole::Report, Some("text/plain"), b"IMPRESSION: Better. Signed by Dr. A.".to_vec()),
+            (AttachmentRole::Report, Some("text/plain"), b"Second exam: stable.".to_vec()),
+            (AttachmentRole::Result, None, b"Size: 5 mm".to_vec()),
+            (AttachmentRole::Result, None, b"Count: 2".to_vec()),
+            (AttachmentRole::ConclusionCode, None, b"Conclusion code: Stable".to_vec()),
+            (AttachmentRole::Conclusion, None, b"No change.".to_vec()),
+        ]));
+        assert!(check(&narrative).is_ok());
+        let sections: Vec<_> =
+            narrative.sections().iter().map(|s| (s.kind, s.span.of(narrative.text()).trim())).collect();
+        let tail = &sections[sections.len() - 3..];
+        assert_eq!(
+            tail,
+            [
+                (SectionKind::Findings, "Size: 5 mm\nCount: 2"),
+                (SectionKind::Other, "Conclusion code: Stable"),
+                (SectionKind::Impression, "No change."),
+            ]
+        );
+        assert_eq!(sections[0].0, SectionKind::Impression);
+        let second = sections.iter().find(|(_, text)| text.contains("Second exam")).expect("a section");
+        assert!(!second.1.contains("Better"), "{second:?}");
+        let origins: Vec<_> = narrative
+            .sentences()
+            .iter()
+            .flat_map(|sentence| narrative.source_of(sentence.span))
+            .map(|source| source.rendition)
+            .collect();
+        assert!(origins.is_sorted(), "{origins:?}");
+        assert_eq!(origins.last(), Some(&5));
     }
 
     #[test]
@@ -226,7 +339,12 @@ mod tests {
             ),
         ] {
             let attachments = vec![(AttachmentRole::Report, Some(content_type), report.as_bytes().to_vec())];
-            assert_eq!(outline(&narrative(document(attachments))), expected.trim_end());
+            let narrative = narrative(document(attachments));
+            assert_eq!(outline(&narrative), expected.trim_end());
+            if content_type == "text/plain" {
+                let compared = check_places(&narrative, report).unwrap_or_else(|fault| panic!("{fault}"));
+                assert_eq!(compared, narrative.sentences().len());
+            }
         }
     }
 
@@ -270,7 +388,9 @@ mod tests {
             html: bool
         ) {
             let content_type = Some(if html { "text/html" } else { "text/plain" });
-            check(&narrative(document(vec![(AttachmentRole::Report, content_type, text.into_bytes())])))?;
+            let narrative = narrative(document(vec![(AttachmentRole::Report, content_type, text.clone().into_bytes())]));
+            check(&narrative)?;
+            check_places(&narrative, &text)?;
         }
     }
 }

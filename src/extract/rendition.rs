@@ -4,6 +4,9 @@
 
 use std::ops::Range;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::isolation::Isolation;
 use super::sniff::{self, Declared, Format, Held};
 use super::{charset, docx, embedded, fhir_document, html, plain, rtf, xml_document};
@@ -70,10 +73,26 @@ impl Recognised {
         Self { format, declared: Declared { charset, ..Declared::default() }, notes: Vec::new() }
     }
 
+    /// The same, found within base64 within base64.
+    pub(super) fn encoded_twice(mut self) -> Self {
+        self.notes.push("its base64 was encoded in base64 once more".to_owned());
+        self
+    }
+
     /// `RTF, declared text/plain` for a detail.
     pub(super) fn phrase(&self) -> String {
         format!("{}, {}", self.format.name(), self.declared.phrase())
     }
+}
+
+/// What base64 within base64 holds, if it is text or a known format; nothing if the bytes are no such base64.
+pub(super) fn encoded_twice(bytes: &[u8]) -> Option<Vec<u8>> {
+    if sniff::held(bytes) != Held::Base64 {
+        return None;
+    }
+    let encoded: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let inner = STANDARD.decode(encoded).ok()?;
+    matches!(sniff::held(&inner), Held::Known(_) | Held::Text).then_some(inner)
 }
 
 /// Decides what `bytes` are: what they show counts over what the content type claims.
@@ -288,6 +307,16 @@ mod tests {
         assert!(detail(b"x").starts_with("It is a Word 97 document"));
         let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
         assert!(detail(&name).starts_with("It is a document that is encrypted"));
+    }
+
+    #[test]
+    fn base64_within_base64_is_opened_once() {
+        let text = "Stable disease. ".repeat(20);
+        let once = STANDARD.encode(&text);
+        assert_eq!(encoded_twice(once.as_bytes()).as_deref(), Some(text.as_bytes()));
+        assert_eq!(encoded_twice(STANDARD.encode(&once).as_bytes()), None, "three times is no longer a mistake");
+        assert_eq!(encoded_twice(text.as_bytes()), None);
+        assert_eq!(encoded_twice("A".repeat(401).as_bytes()), None);
     }
 
     #[test]

@@ -252,7 +252,9 @@ fn readable(head: &[u8]) -> Option<String> {
     } else {
         head.iter().map(|byte| char::from(*byte)).collect()
     };
-    let odd = text.bytes().filter(|b| *b < 0x20 && !b"\t\n\r\x0c\x0b\x1b".contains(b)).count();
+    // Fields of a fixed length are filled up with zeros.
+    let filled = text.trim_end_matches('\0').bytes();
+    let odd = filled.filter(|b| *b < 0x20 && !b"\t\n\r\x0c\x0b\x1b".contains(b)).count();
     // A few stray control characters are a bad export; one in twenty is no text.
     (odd * 20 <= head.len()).then_some(text)
 }
@@ -430,6 +432,7 @@ mod tests {
 
     #[test]
     fn text_with_angle_brackets_is_no_markup() {
+        assert_eq!(held(b"Stable.\0\0\0\0\0\0\0\0"), Held::Text);
         for text in ["<5 mm nodule. Stable.", "Impression: x < y", "<p less than 0.05", "< 1 cm </ 2"] {
             assert_eq!(held(text.as_bytes()), Held::Text, "{text}");
         }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use super::isolation::Isolation;
 use super::rendition::{self, Reading, Refusal};
-use super::{Format, lines, sections, sentences, span};
+use super::{Format, Isolation, lines, sections, sentences, span};
 use crate::domain::narrative::{Section, Sentence, UnreadReason};
 use crate::domain::source_map::SourceMap;
 

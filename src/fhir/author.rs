@@ -18,7 +18,8 @@ use crate::domain::decision;
 use crate::domain::decision::{Reviewer, Trend};
 use crate::domain::document::{Effective, Identifier, Reference, ReportKind, ResourceType, WithdrawReason};
 use crate::domain::label::{Category, Label};
-use crate::domain::observation::{Answer, CodePoints, Kind, Standing, observation_id};
+use crate::domain::observation::{Answer, CodePoints, EvidencePlace, Kind, Standing, observation_id};
+use crate::domain::source_map::Place as SourcePlace;
 
 /// The system of our Observations' identifiers; the value is the Observation's id.
 pub const SYSTEM_OBSERVATION_ID: &str = "http://responsum.health/fhir/sid/observation";
@@ -170,19 +171,35 @@ fn observation_in(place: &Place<'_>) -> Result<Authored, AuthoringError> {
         report_kind: answer.about.kind.map(report_kind),
         derived_from: place.derived_from(),
         // What the model found says what the model said: a person who says otherwise has read the whole.
-        evidence: if by_machine { evidence(place) } else { Vec::new() },
+        evidence: answer.evidence.iter().filter(|_| by_machine).flat_map(|found| evidence(found, place)).collect(),
     })
 }
 
-fn evidence(place: &Place<'_>) -> Vec<EvidenceDraft> {
-    let narrative = place.narrative();
-    let of_narrative = |span: &CodePoints| EvidenceDraft {
-        reference: narrative.clone(),
-        path: Some("Binary.data".into()),
-        offset: span.offset,
-        length: span.length,
+/// Where one span stands: first in our narrative, then in the report itself, where its format counts characters. An
+/// element's path or a page has no place in the extension; `$annotation` tells it.
+fn evidence(found: &EvidencePlace, place: &Place<'_>) -> Vec<EvidenceDraft> {
+    let CodePoints { offset, length } = found.narrative;
+    let draft = |reference: &str, path: String, offset, length| EvidenceDraft {
+        reference: reference.to_owned(),
+        path: Some(path),
+        offset,
+        length,
     };
-    place.answer.evidence.iter().map(of_narrative).collect()
+    // The report's version: a later one may have another text at the same place.
+    let report = place.report_version();
+    let in_report = found.source.iter().filter_map(|source| match &source.place {
+        Some(SourcePlace::Characters(range)) => {
+            Some(draft(&report, data_path(&source.origin), range.start, range.len()))
+        }
+        Some(SourcePlace::Element(_) | SourcePlace::Pages(..)) | None => None,
+    });
+    std::iter::once(draft(&place.narrative(), "Binary.data".into(), offset, length)).chain(in_report).collect()
+}
+
+/// The path of the element that holds an attachment's bytes; other elements hold their text themselves.
+fn data_path(origin: &str) -> String {
+    let is_attachment = origin.starts_with("DiagnosticReport.presentedForm[") || origin.ends_with(".attachment");
+    if is_attachment { format!("{origin}.data") } else { origin.to_owned() }
 }
 
 /// The Provenance of one version of an Observation: which model made it, of which version of the report.
@@ -379,5 +396,72 @@ fn effective(effective: Effective) -> EffectiveDraft {
     match effective {
         Effective::DateTime(text) => EffectiveDraft::DateTime(text),
         Effective::Period { start, end } => EffectiveDraft::Period { start, end },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::document::{About, LogicalId, ReportKey, Sha256Digest, SourceName};
+    use crate::domain::label::Score;
+    use crate::domain::narrative::SourceSpan;
+
+    #[test]
+    fn evidence_points_into_the_original_where_its_format_counts_characters() {
+        let source = |origin: &str, place| SourceSpan { rendition: 0, origin: origin.to_owned(), place: Some(place) };
+        let place = EvidencePlace {
+            narrative: CodePoints { offset: 4, length: 3 },
+            source: vec![
+                source("DiagnosticReport.presentedForm[0]", SourcePlace::Characters(10..15)),
+                source("DocumentReference.content[1].attachment", SourcePlace::Characters(0..2)),
+                source("DiagnosticReport.conclusion", SourcePlace::Characters(7..9)),
+                source("DiagnosticReport.presentedForm[1]", SourcePlace::Pages(1, 2)),
+            ],
+        };
+        let base = BaseUrl::new("http://x/fhir");
+        let drafts = evidence(&place, &Place { answer: &answer(), base: &base, source: None });
+        let told: Vec<_> =
+            drafts.iter().map(|d| (d.reference.as_str(), d.path.as_deref(), d.offset, d.length)).collect();
+        let report = "http://x/fhir/DiagnosticReport/r/_history/2";
+        assert_eq!(
+            told,
+            [
+                ("http://x/fhir/Binary/00000000-0000-0000-0000-000000000000", Some("Binary.data"), 4, 3),
+                (report, Some("DiagnosticReport.presentedForm[0].data"), 10, 5),
+                (report, Some("DocumentReference.content[1].attachment.data"), 0, 2),
+                (report, Some("DiagnosticReport.conclusion"), 7, 2),
+            ]
+        );
+    }
+
+    fn answer() -> Answer {
+        let moment = time::OffsetDateTime::UNIX_EPOCH;
+        Answer {
+            observation_id: "obs-1".to_owned(),
+            version: 1,
+            standing: Standing::Preliminary,
+            withdrawn: None,
+            kind: Kind::Answer,
+            decision: None,
+            performer: None,
+            linked: Vec::new(),
+            stated_at: moment,
+            recorded_at: moment,
+            annotated_at: moment,
+            report: ReportKey {
+                source: SourceName::local(),
+                resource_type: ResourceType::DiagnosticReport,
+                logical_id: LogicalId::new("r").expect("an id"),
+            },
+            document_version: 2,
+            about: About::default(),
+            narrative: uuid::Uuid::nil(),
+            label: Label::Responded,
+            category: Category::Partial,
+            confidence: Score::new(0.9).expect("a score"),
+            cancer: true,
+            evidence: Vec::new(),
+            model: ModelVersion { id: "m".to_owned(), version: "1".to_owned(), sha256: Sha256Digest([0; 32]) },
+        }
     }
 }

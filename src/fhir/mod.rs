@@ -15,5 +15,6 @@ pub mod parameters;
 pub mod r5;
 pub mod reference;
 pub mod report;
+mod result;
 pub mod splice;
 pub mod subscription;

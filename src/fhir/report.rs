@@ -8,11 +8,13 @@
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::Bytes;
+use serde_json::value::RawValue;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::json::{self, JsonError, RawObject};
 use super::kind::report_kind;
+use super::result;
 use crate::domain::document::{
     About, Attachment, AttachmentContent, AttachmentRole, Disposition, Effective, Identifier, LogicalId, Reference,
     ResourceType, SourceDocument, WithdrawReason,
@@ -70,16 +72,24 @@ pub fn at_source(body: &[u8]) -> Result<AtSource, ReadError> {
     Ok(AtSource { version: meta.string("versionId"), updated_at })
 }
 
+/// What a resource that is referred to is asked for as.
+const RESOURCE: &str = "application/fhir+json";
+
 /// Whether a resource that is to be annotated names by reference what it says.
 pub fn names_contents(body: &[u8]) -> Result<bool, ReadError> {
     let document = read(body)?;
     Ok(document.disposition == Disposition::Annotate && !contents_of(&document).is_empty())
 }
 
-/// What a document names by reference: the URLs of its attachments, with the type that each is said to have.
+/// What a document names by reference: the URLs of its attachments, with the type that each is said to have, and its
+/// results. A report that has a text of its own says there what its results say.
 pub fn contents_of(document: &SourceDocument) -> Vec<(&str, Option<&str>)> {
+    let has_text = document.attachments.iter().any(|attachment| {
+        attachment.role == AttachmentRole::Report && !matches!(attachment.content, AttachmentContent::Empty)
+    });
     let urls = document.attachments.iter().filter_map(|attachment| match &attachment.content {
         AttachmentContent::Url(url) => Some((url.as_str(), attachment.content_type.as_deref())),
+        AttachmentContent::Referenced(reference) if !has_text => Some((reference.as_str(), Some(RESOURCE))),
         _ => None,
     });
     let mut contents: Vec<(&str, Option<&str>)> = Vec::new();
@@ -100,8 +110,18 @@ pub fn read(body: &[u8]) -> Result<SourceDocument, ReadError> {
         ResourceType::DiagnosticReport => presented_forms(&resource),
         ResourceType::DocumentReference => contents(&resource),
     };
-    attachments.extend(conclusion(&resource, resource_type));
+    if resource_type == ResourceType::DiagnosticReport {
+        attachments.extend(result::results(&resource));
+        attachments.extend(conclusion_codes(&resource));
+        attachments.extend(notes(&resource));
+        attachments.extend(conclusion(&resource));
+    }
     attachments.extend(resource_text(&resource, resource_type));
+    let results = attachments.iter().filter_map(|attachment| match &attachment.content {
+        AttachmentContent::Referenced(reference) => Some(reference.clone()),
+        _ => None,
+    });
+    let results = results.collect();
     let context = resource.object("context");
     let (encounter, effective) = match resource_type {
         ResourceType::DiagnosticReport => (reference(&resource, "encounter"), effective(&resource)),
@@ -128,7 +148,39 @@ pub fn read(body: &[u8]) -> Result<SourceDocument, ReadError> {
         identifiers,
         replaces: replaces(&resource),
         attachments,
+        results,
     })
+}
+
+/// Adds an Observation that was fetched to the report that has it as a result. True if the report has it, and it is
+/// one.
+///
+/// `reference` is one of [`SourceDocument::results`], `observation` the resource as FHIR JSON.
+pub fn add_result(document: &mut SourceDocument, reference: &str, observation: &[u8]) -> bool {
+    let Some(content) = json::text(observation).ok().and_then(|text| RawObject::parse(text).ok()) else {
+        return false;
+    };
+    if content.get::<String>("resourceType").as_deref() != Some("Observation") {
+        return false;
+    }
+    let awaited = |attachment: &&mut Attachment| matches!(&attachment.content, AttachmentContent::Referenced(awaited) if awaited == reference);
+    let mut found = false;
+    for attachment in document.attachments.iter_mut().filter(awaited) {
+        attachment.content = result::content(&content);
+        found = true;
+    }
+    document.results.retain(|awaited| awaited != reference);
+    found
+}
+
+/// Says of a result that was asked for why it could not be had.
+pub fn miss_result(document: &mut SourceDocument, reference: &str, why: &str) {
+    for attachment in &mut document.attachments {
+        if matches!(&attachment.content, AttachmentContent::Referenced(awaited) if awaited == reference) {
+            attachment.content = AttachmentContent::NotFetched(why.to_owned());
+        }
+    }
+    document.results.retain(|awaited| awaited != reference);
 }
 
 fn head_of(resource: &RawObject<'_>) -> Result<Head, ReadError> {
@@ -260,19 +312,51 @@ fn decode_base64(raw: &str) -> AttachmentContent {
     }
 }
 
-fn conclusion(resource: &RawObject<'_>, resource_type: ResourceType) -> Option<Attachment> {
-    let raw = resource.raw("conclusion").filter(|_| resource_type == ResourceType::DiagnosticReport)?;
-    let content = match serde_json::from_str::<String>(raw.get()) {
+fn conclusion(resource: &RawObject<'_>) -> Option<Attachment> {
+    let content = string_content(resource.raw("conclusion")?);
+    Some(own_text("DiagnosticReport.conclusion".into(), AttachmentRole::Conclusion, content))
+}
+
+/// The words of the codes that sum the report up. A code without words says nothing to a reader.
+fn conclusion_codes(resource: &RawObject<'_>) -> Vec<Attachment> {
+    let codes = resource.objects("conclusionCode").into_iter().enumerate();
+    let told = codes.filter_map(|(index, concept)| {
+        let content = AttachmentContent::Bytes(format!("Conclusion code: {}", result::words(&concept)?).into());
+        let origin = format!("DiagnosticReport.conclusionCode[{index}]");
+        Some(own_text(origin, AttachmentRole::ConclusionCode, content))
+    });
+    told.collect()
+}
+
+/// R5: `note[]`; R4: the extension that stands for it.
+fn notes(resource: &RawObject<'_>) -> Vec<Attachment> {
+    const IN_R4: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-DiagnosticReport.note";
+    let annotation = |origin: String, annotation: &RawObject<'_>| {
+        Some(own_text(format!("{origin}.text"), AttachmentRole::Note, string_content(annotation.raw("text")?)))
+    };
+    let notes = resource.objects("note").into_iter().enumerate();
+    let notes = notes.filter_map(|(index, note)| annotation(format!("DiagnosticReport.note[{index}]"), &note));
+    let extensions = resource.objects("extension").into_iter().enumerate();
+    let in_r4 = extensions.filter_map(|(index, extension)| {
+        let is_note = extension.string("url").is_some_and(|url| url == IN_R4);
+        let note = extension.object("valueAnnotation").filter(|_| is_note)?;
+        annotation(format!("DiagnosticReport.extension[{index}].valueAnnotation"), &note)
+    });
+    notes.chain(in_r4).collect()
+}
+
+/// The content of an element that is a string.
+fn string_content(raw: &RawValue) -> AttachmentContent {
+    match serde_json::from_str::<String>(raw.get()) {
         Ok(text) if text.trim().is_empty() => AttachmentContent::Empty,
         Ok(text) => AttachmentContent::Bytes(text.into()),
         Err(_) => AttachmentContent::Malformed("it is not a string".into()),
-    };
-    Some(Attachment {
-        origin: "DiagnosticReport.conclusion".into(),
-        role: AttachmentRole::Conclusion,
-        content_type: Some("text/plain; charset=utf-8".into()),
-        content,
-    })
+    }
+}
+
+/// An element of the resource that holds its text itself.
+pub(super) fn own_text(origin: String, role: AttachmentRole, content: AttachmentContent) -> Attachment {
+    Attachment { origin, role, content_type: Some("text/plain; charset=utf-8".into()), content }
 }
 
 fn resource_text(resource: &RawObject<'_>, resource_type: ResourceType) -> Option<Attachment> {
@@ -426,6 +510,52 @@ mod tests {
         ] {
             assert_eq!(read(json.as_bytes()).expect_err("a fault"), expected);
         }
+    }
+
+    #[test]
+    fn a_result_that_was_fetched_takes_the_place_of_its_reference() {
+        let mut document = report(
+            r##"{"resourceType":"DiagnosticReport","contained":[{"resourceType":"Observation","id":"a","valueString":"A"}],
+                "result":[{"reference":"#a"},{"reference":"Observation/7"},{"reference":"Observation/8"}]}"##,
+        );
+        assert_eq!(document.results, ["Observation/7", "Observation/8"]);
+        let observation =
+            br#"{"resourceType":"Observation","code":{"text":"Size"},"valueQuantity":{"value":5,"unit":"mm"}}"#;
+        assert!(add_result(&mut document, "Observation/8", observation));
+        assert_eq!(document.results, ["Observation/7"]);
+        let result = &document.attachments[2];
+        assert_eq!(
+            (result.origin.as_str(), &result.content),
+            ("DiagnosticReport.result[2]", &AttachmentContent::Bytes("Size: 5 mm".into()))
+        );
+        assert!(!add_result(&mut document, "Observation/9", observation), "the report does not have it");
+        assert!(!add_result(&mut document, "Observation/7", br#"{"resourceType":"Patient"}"#));
+        assert!(!add_result(&mut document, "Observation/7", b"no JSON"));
+        assert_eq!(document.results, ["Observation/7"]);
+    }
+
+    #[test]
+    fn codes_and_notes_are_offered_with_their_words() {
+        let document = report(
+            r#"{"resourceType":"DiagnosticReport","conclusionCode":[{"coding":[{"code":"1"}]},{"text":"Partial response"}],
+                "note":[{"text":"Compared with May."},{"time":"2024"}],"extension":[{"url":"urn:other"}]}"#,
+        );
+        let offered: Vec<_> = document.attachments.iter().map(|a| (a.origin.as_str(), a.role, &a.content)).collect();
+        assert_eq!(
+            offered,
+            [
+                (
+                    "DiagnosticReport.conclusionCode[1]",
+                    AttachmentRole::ConclusionCode,
+                    &AttachmentContent::Bytes("Conclusion code: Partial response".into())
+                ),
+                (
+                    "DiagnosticReport.note[0].text",
+                    AttachmentRole::Note,
+                    &AttachmentContent::Bytes("Compared with May.".into())
+                ),
+            ]
+        );
     }
 
     #[test]

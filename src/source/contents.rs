@@ -145,6 +145,7 @@ mod tests {
             content_location: None,
             content_type: Some(content_type.to_owned()).filter(|text| !text.is_empty()),
             retry_after: None,
+            date: None,
             progress: None,
             body: body.to_owned().into(),
         }

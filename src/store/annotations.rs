@@ -13,8 +13,8 @@ use crate::domain::document::{About, AttachmentKey, Disposition, Document, Repor
 use crate::domain::job::LeasedJob;
 use crate::domain::label::{Category, Label, LabelScores, Score};
 use crate::domain::narrative::Narrative;
-use crate::domain::observation::CodePoints;
-use crate::view::CoverageView;
+use crate::domain::observation::EvidencePlace;
+use crate::view::{CoverageView, SourceView};
 
 /// Everything that reading one document gave.
 #[derive(Debug)]
@@ -61,7 +61,7 @@ pub struct CurrentAnnotation {
     /// Probability that the disease at issue is a cancer.
     pub cancer: Option<f32>,
     /// Where the narrative says so, most telling first, with its score.
-    pub evidence: Vec<(CodePoints, f32)>,
+    pub evidence: Vec<(EvidencePlace, f32)>,
     /// Why the model was not asked.
     pub no_answer: Option<NoAnswer>,
     /// Whether it waits for a person.
@@ -158,7 +158,10 @@ fn current_annotation(row: &sqlx::postgres::PgRow) -> Result<CurrentAnnotation, 
         cancer: row.get("cancer"),
         evidence: evidence(row.get("evidence"))?
             .into_iter()
-            .map(|e| (CodePoints { offset: e.offset, length: e.length }, e.score))
+            .map(|column| {
+                let score = column.score;
+                (EvidencePlace::from(column), score)
+            })
             .collect(),
         no_answer: no_answer.map(|code| known("no_answer", NoAnswer::from_code(&code))).transpose()?,
         needs_review: row.get("needs_review"),
@@ -383,7 +386,8 @@ pub(super) fn evidence_json(narrative: &Narrative, annotation: &Annotation) -> S
     let column = |evidence: &Evidence| {
         let (offset, length) = narrative.code_points(evidence.span);
         let (start, end) = (evidence.span.start(), evidence.span.end());
-        EvidenceColumn { start, end, offset, length, score: evidence.score.get() }
+        let source = SourceView::all(&narrative.source_of(evidence.span));
+        EvidenceColumn { start, end, offset, length, score: evidence.score.get(), source }
     };
     json(&annotation.evidence.iter().map(column).collect::<Vec<_>>())
 }

@@ -13,7 +13,7 @@ use crate::domain::decision::{Decision, Reviewer};
 use crate::domain::document::{Disposition, Effective, ReportKey, ReportKind, SourceName, WithdrawReason};
 use crate::domain::label::{Category, Label, Score};
 use crate::domain::observation::{
-    Answer, Change, Claim, CodePoints, Kind, Standing, id_of_kind, is_about_cancer, reconcile,
+    Answer, Change, Claim, EvidencePlace, Kind, Standing, id_of_kind, is_about_cancer, reconcile,
 };
 
 macro_rules! select_answer {
@@ -92,10 +92,7 @@ pub(super) fn answer(row: &PgRow) -> Result<Answer, StoreError> {
         category: known("category", Category::from_code(row.get("category")))?,
         confidence: known("scores", confidence)?,
         cancer: is_about_cancer(row.get("cancer")),
-        evidence: evidence(row.get("evidence"))?
-            .into_iter()
-            .map(|e| CodePoints { offset: e.offset, length: e.length })
-            .collect(),
+        evidence: evidence(row.get("evidence"))?.into_iter().map(EvidencePlace::from).collect(),
         model: model_version(row)?,
         performer: reviewer(row, "performer", "performer_name"),
         stated_at: row.get::<Option<_>, _>("stated_at").unwrap_or(annotated_at),

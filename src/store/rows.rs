@@ -8,6 +8,9 @@ use super::StoreError;
 use crate::domain::document::{
     About, Effective, Identifier, LogicalId, Reference, ReportKey, ReportKind, ResourceType, Sha256Digest, SourceName,
 };
+use crate::domain::narrative::SourceSpan;
+use crate::domain::observation::{CodePoints, EvidencePlace};
+use crate::view::SourceView;
 
 /// A value that the column's CHECK and this version agree on.
 pub(super) fn known<T>(what: &'static str, value: Option<T>) -> Result<T, StoreError> {
@@ -99,7 +102,8 @@ pub(super) fn about(json: &str) -> Result<About, StoreError> {
     })
 }
 
-/// One element of `annotations.evidence`: bytes (`start`, `end`) and code points (`offset`, `length`) of the narrative.
+/// One element of `annotations.evidence`: bytes (`start`, `end`) and code points (`offset`, `length`) of the narrative,
+/// and the places in what was received (none in rows of versions that did not keep them).
 #[derive(Serialize, Deserialize)]
 pub(super) struct EvidenceColumn {
     pub(super) start: usize,
@@ -107,9 +111,34 @@ pub(super) struct EvidenceColumn {
     pub(super) offset: usize,
     pub(super) length: usize,
     pub(super) score: f32,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) source: Vec<SourceView>,
+}
+
+impl From<EvidenceColumn> for EvidencePlace {
+    fn from(EvidenceColumn { offset, length, source, .. }: EvidenceColumn) -> Self {
+        let narrative = CodePoints { offset, length };
+        Self { narrative, source: source.into_iter().map(SourceSpan::from).collect() }
+    }
 }
 
 /// `annotations.evidence` from JSON text.
 pub(super) fn evidence(json: &str) -> Result<Vec<EvidenceColumn>, StoreError> {
     known("evidence", serde_json::from_str(json).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn evidence_of_an_earlier_version_has_no_place_in_the_original() {
+        let old = r#"[{"start": 1, "end": 4, "offset": 1, "length": 3, "score": 0.5}]"#;
+        let new = old.replace("}]", r#", "source": [{"rendition": 0, "origin": "a", "xpath": "/x"}]}]"#);
+        let places = |json: &str| {
+            let columns = evidence(json).expect("evidence").into_iter();
+            columns.map(|column| EvidencePlace::from(column).source.len()).collect::<Vec<_>>()
+        };
+        assert_eq!((places(old), places(&new)), (vec![0], vec![1]));
+    }
 }

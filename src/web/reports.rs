@@ -15,13 +15,13 @@ use crate::digest::sha256;
 use crate::domain::annotation::Annotation;
 use crate::domain::document::{Disposition, Document, LogicalId, ReportKey, ResourceType, SourceDocument, SourceName};
 use crate::domain::label::{Label, Score};
-use crate::domain::observation::{Answer, CodePoints, Kind, Standing, is_about_cancer, observation_id};
+use crate::domain::observation::{Answer, EvidencePlace, Kind, Standing, is_about_cancer, observation_id};
 use crate::fhir::splice::{ServerMeta, served};
 use crate::fhir::{author, report};
 use crate::pipeline::Annotated;
 use crate::receive::{self, ReceiveError};
 use crate::store::{Condition, Precondition, Receipt, ReportVersion, StoredAnnotation, StoredNarrative};
-use crate::view::CoverageView;
+use crate::view::{CoverageView, SourceView};
 
 /// `POST /fhir/{type}`: takes a new report in.
 pub async fn create(
@@ -184,12 +184,7 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
         category: annotation.category,
         confidence,
         cancer: is_about_cancer(annotation.cancer.map(Score::get)),
-        evidence: annotation
-            .evidence
-            .iter()
-            .map(|evidence| narrative.code_points(evidence.span))
-            .map(|(offset, length)| CodePoints { offset, length })
-            .collect(),
+        evidence: annotation.evidence.iter().map(|evidence| EvidencePlace::of(narrative, evidence.span)).collect(),
         model: model.version().clone(),
         performer: None,
         stated_at: now,
@@ -319,13 +314,14 @@ struct ScoresView {
     not_stated: f32,
 }
 
-/// Where the narrative says so, in Unicode code points.
+/// Where the narrative says so, in Unicode code points, and where that stands in what was received.
 #[derive(Serialize)]
 struct EvidenceView {
     start: usize,
     end: usize,
     score: f32,
     text: String,
+    source: Vec<SourceView>,
 }
 
 #[derive(Serialize)]
@@ -343,11 +339,12 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
         Some(current) => {
             let narrative = api.store.narrative(current.narrative).await?.ok_or(ApiError::NotFound)?;
             let best = current.scores.map(|scores| scores.best());
-            let quote = |&(range, score): &(CodePoints, f32)| EvidenceView {
-                start: range.offset,
-                end: range.offset + range.length,
-                score,
-                text: narrative.quote(range).unwrap_or_default().to_owned(),
+            let quote = |(place, score): &(EvidencePlace, f32)| EvidenceView {
+                start: place.narrative.offset,
+                end: place.narrative.offset + place.narrative.length,
+                score: *score,
+                text: narrative.quote(place.narrative).unwrap_or_default().to_owned(),
+                source: SourceView::all(&place.source),
             };
             Some(SaidView {
                 label: current.label.code(),

@@ -12,7 +12,7 @@ use super::search;
 use crate::domain::date::precision;
 use crate::domain::document::{Effective, LogicalId, SourceName};
 use crate::domain::label::Category;
-use crate::domain::observation::{Answer, Kind};
+use crate::domain::observation::{Answer, CodePoints, EvidencePlace, Kind};
 use crate::domain::timeline::{best, conflicts, first_progression};
 use crate::fhir::author;
 use crate::store::{CodeFilter, ObservationFilter, Order};
@@ -152,7 +152,7 @@ async fn answer(api: &Api, asked: Asked) -> Result<HttpResponse, ApiError> {
     let (mut responses, mut undated, mut narratives) = (Vec::new(), Vec::new(), Narratives::default());
     for answer in &answers {
         let evidence = match answer.kind {
-            Kind::Answer => narratives.quotes(api, answer.narrative, &answer.evidence).await?,
+            Kind::Answer => narratives.quotes(api, answer.narrative, &ranges(&answer.evidence)).await?,
             Kind::Corrected | Kind::DiseaseStatus => Vec::new(),
         };
         let dated = answer.about.effective.as_ref().is_some_and(|effective| effective.bounds().is_some());
@@ -273,4 +273,9 @@ pub async fn lastn(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse,
     let query = request.query_string();
     let link = api.base.join(&format!("Observation/$lastn?{query}"));
     Ok(BundleView::new("searchset", entries).total(total).link("self", link).respond())
+}
+
+/// Where the evidence stands in the narrative.
+fn ranges(evidence: &[EvidencePlace]) -> Vec<CodePoints> {
+    evidence.iter().map(|place| place.narrative).collect()
 }

@@ -19,6 +19,18 @@ fn a_report_that_states_a_response_gets_one_preliminary_observation_with_its_evi
     assert_eq!(observation["effectiveDateTime"], "2026-03-01T10:00:00+01:00");
     assert!(observation.get("derivedFrom").is_none(), "R4 allows no DiagnosticReport there");
     assert_eq!(quoted(&service, &observation), RESPONDED);
+    let original = part_of(&observation, 1);
+    let url = format!("{}/fhir/DiagnosticReport/{id}/_history/1", service.base);
+    assert_eq!(original("reference")["valueReference"]["reference"], url);
+    assert_eq!(original("path")["valueString"], "DiagnosticReport.presentedForm[0].data");
+    assert_eq!(
+        (&original("offset")["valueInteger"], &original("length")["valueInteger"]),
+        (&json!(0), &json!(RESPONDED.len()))
+    );
+    let annotation = service.get(&format!("/fhir/DiagnosticReport/{id}/$annotation")).expect(200).json();
+    let source = json!([{"rendition": 0, "origin": "DiagnosticReport.presentedForm[0]",
+        "characters": {"start": 0, "end": RESPONDED.len()}}]);
+    assert_eq!(annotation["evidence"][0]["source"], source);
 }
 
 #[test]
@@ -205,10 +217,16 @@ fn metadata_says_what_the_server_does() {
     assert_eq!(types, ["DiagnosticReport", "DocumentReference", "Observation", "Provenance", "Device", "Binary"]);
 }
 
+/// The parts of one of the Observation's derivation-references, by name.
+fn part_of(observation: &Value, index: usize) -> impl Fn(&str) -> Value {
+    let parts =
+        observation["valueCodeableConcept"]["extension"][index]["extension"].as_array().expect("evidence").clone();
+    move |url: &str| parts.iter().find(|part| part["url"] == url).expect("a part").clone()
+}
+
 /// What the Observation's first evidence span quotes from the narrative that we serve.
 fn quoted(service: &Service, observation: &Value) -> String {
-    let parts = observation["valueCodeableConcept"]["extension"][0]["extension"].as_array().expect("evidence");
-    let part = |url: &str| parts.iter().find(|part| part["url"] == url).expect("a part").clone();
+    let part = part_of(observation, 0);
     let reference = part("reference")["valueReference"]["reference"].as_str().expect("a reference").to_owned();
     let count = |url: &str| usize::try_from(part(url)["valueInteger"].as_u64().expect("a number")).expect("small");
     let path = reference.strip_prefix(&service.base).expect("our own Binary").to_owned();

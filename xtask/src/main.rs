@@ -8,6 +8,7 @@ mod binaries;
 mod crash;
 mod data_dir;
 mod demo;
+mod formats;
 mod http;
 mod parity;
 mod service;
@@ -44,6 +45,8 @@ enum Command {
     Train(train::Options),
     /// Gives many texts to two models, one that answers and one in shadow, and prints how far they agree
     Agreement(agreement::Options),
+    /// Reads real files of every kind and measures what is read against independent readers
+    Formats(formats::Options),
     /// Makes a model of BERT-base's size and measures how it loads, and whether its answers are Python's
     ModelParity(parity::Options),
 }
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Crash(options) => crash::run(&options),
         Command::Train(options) => train::run(&options),
         Command::Agreement(options) => agreement::run(&options),
+        Command::Formats(options) => formats::run(&options),
         Command::ModelParity(options) => parity::run(&options),
     };
     match outcome {

@@ -8,7 +8,8 @@ use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::Place;
 
 fn read_as(content_type: Option<&str>, bytes: &[u8]) -> Result<Reading, Refusal> {
-    rendition::recognise(content_type, bytes).and_then(|recognised| rendition::read(&recognised, bytes))
+    rendition::recognise(content_type, bytes)
+        .and_then(|recognised| rendition::read(&recognised, bytes, &crate::extract::Isolation::none()))
 }
 
 fn read(resource: &Value) -> Result<Reading, Refusal> {
