@@ -9,7 +9,7 @@ use clap::{Args, Parser, Subcommand};
 
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
-use responsum::command::{annotate, eval, extract, model, subscriptions, texts};
+use responsum::command::{annotate, eval, export, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::domain::document::SourceName;
 use responsum::domain::job::JobKind;
@@ -49,6 +49,8 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Give jobs that were given up another chance, once their cause is mended
     Replay(ReplayArgs),
+    /// Write what people have decided on answers, as labelled texts for `eval` and for training
+    ExportDecisions(ExportArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
     /// Read one attachment for another process of this program: its limits hold for this one alone
@@ -127,6 +129,22 @@ struct ReplayArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+The rows hold the whole texts of reports: they are as confidential as the reports themselves. Each is
+{\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"category\"?, \"ambiguous\"?, \"evidence\", \"said\", \"comment\"?, \"decidedAt\"}.
+
+Examples:
+  responsum export-decisions > decisions.jsonl
+  responsum eval decisions.jsonl")]
+struct ExportArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Also decisions that a later one on the same version of the report has changed
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
 struct HealthArgs {
     /// Address of the service
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -187,6 +205,7 @@ fn run(command: Command) -> anyhow::Result<bool> {
             reading::serve(&args.format, args.bytes, io::stdin().lock(), io::stdout().lock())?;
             Ok(true)
         }
+        Command::ExportDecisions(args) => export_decisions(&args).map(|()| true),
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -231,6 +250,18 @@ fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bo
         let done = subscriptions::run(command, &config, &database.store, io::stdout().lock()).await;
         database.close().await?;
         done
+    })
+}
+
+fn export_decisions(args: &ExportArgs) -> anyhow::Result<()> {
+    let config = source(&args.database).load()?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let written = export::run(&database.store, args.all, &mut io::stdout().lock()).await;
+        database.close().await?;
+        writeln!(io::stderr(), "{} decisions", written?)?;
+        Ok(())
     })
 }
 

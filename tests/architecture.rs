@@ -72,6 +72,7 @@ fn a_module_names_only_those_that_the_map_allows() {
                 "telemetry",
             ][..],
         ),
+        // Subscriptions are made at the sources and kept; decisions are exported.
         ("command", &["classify", "config", "extract", "fhir", "source", "store", "subscriptions"][..]),
         // It reads names and defaults that a model is run with.
         ("config", &["classify"][..]),

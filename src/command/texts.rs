@@ -52,6 +52,9 @@ pub enum CommandError {
     /// A calibration needs both readings of reports.
     #[error("a calibration is fitted to whole reports: leave out --unit sentence")]
     CalibrateSentences,
+    /// The store failed.
+    #[error(transparent)]
+    Store(crate::store::StoreError),
     /// There is nothing to measure.
     #[error("no row is labelled without being ambiguous")]
     NoRows,
