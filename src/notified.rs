@@ -177,6 +177,10 @@ async fn hear(
     if topic.state.is_some_and(crate::domain::subscription::SubscriptionState::is_broken) || !topic.errors.is_empty() {
         wishes.search_in(0.0);
     }
+    // It starts now: what was written before is not told.
+    if topic.kind == TopicKind::Handshake {
+        wishes.search_in(0.0);
+    }
     // An empty payload says that something happened, and not what.
     if topic.kind == TopicKind::EventNotification && topic.events.is_empty() {
         wishes.search_in(0.0);

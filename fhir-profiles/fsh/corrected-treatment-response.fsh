@@ -43,6 +43,6 @@ Description: "What a person says in the place of an answer of software that the 
 * component[category].valueCodeableConcept from CategoryValues (required)
 
 Invariant: trs-person
-Description: "A person says it: no AI asserts it, and it is final until it is taken back."
+Description: "A person says it, or an organization that answers for one: no AI asserts it, and it is final until it is taken back."
 Severity: #error
-Expression: "meta.security.where(code = 'AIAST').empty() and (status = 'final' or status = 'entered-in-error')"
+Expression: "meta.security.where(code = 'AIAST').empty() and (status = 'final' or status = 'entered-in-error') and performer.all(reference.exists() implies reference.matches('(^|/)(Practitioner|PractitionerRole|Organization)/'))"

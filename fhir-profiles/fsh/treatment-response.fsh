@@ -90,6 +90,6 @@ Severity: #error
 Expression: "value.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/derivation-reference').all(extension.where(url = 'reference').count() = 1 and extension.where(url = 'offset').count() = 1 and extension.where(url = 'length').count() = 1 and extension.where(url = 'path').count() <= 1 and extension.all(url in ('reference' | 'path' | 'offset' | 'length')) and extension.where(url = 'reference').value.reference.exists() and extension.where(url = 'offset').value.is(integer) and extension.where(url = 'length').value.is(integer))"
 
 Invariant: trs-final
-Description: "What is final has been confirmed by someone."
+Description: "What is final has been confirmed by a person or an organization that answers for one."
 Severity: #error
-Expression: "status = 'final' implies performer.exists()"
+Expression: "status = 'final' implies (performer.exists() and performer.all(reference.exists() implies reference.matches('(^|/)(Practitioner|PractitionerRole|Organization)/')))"

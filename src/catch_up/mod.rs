@@ -84,13 +84,15 @@ impl CatchUps {
         let result = self.all(source).await;
         let outcome = if result.is_ok() { "complete" } else { "failed" };
         telemetry::caught_up(source.name.as_str(), outcome);
-        result?;
+        // One that became active while we searched may not have told what was written just before.
+        let notified = notifies(source, &result?);
         let subscriptions = self.store.subscriptions(&source.name).await?;
-        let next = next_in(source, &subscriptions, self.clock.now());
+        let next = next_in(source, notified, &subscriptions, self.clock.now());
         Ok(self.store.search_again(job, next, SEARCH_PAUSE_SECONDS).await?)
     }
 
-    async fn all(&self, source: &Source) -> Result<(), CatchUpError> {
+    /// Gives the Subscriptions as they were when the search began.
+    async fn all(&self, source: &Source) -> Result<Vec<Subscription>, CatchUpError> {
         // A source whose Subscriptions cannot be mended is searched all the same.
         if let Err(error) = subscriptions::look_after(&self.store, source, self.clock.now()).await {
             tracing::warn!(source = source.name.as_str(), error = %telemetry::chain(&error), "Subscriptions were not looked after");
@@ -106,14 +108,14 @@ impl CatchUps {
         }
         let missing = before.iter().any(|subscription| subscription.gap_since.is_some());
         if !self.search(source, &criteria, missing).await? {
-            return Ok(());
+            return Ok(before);
         }
         for subscription in before.iter().filter(|subscription| subscription.gap_since.is_some()) {
             let mut intake = self.store.intake(self.clock.now()).await?;
             intake.caught_up(&source.name, &subscription.id, subscription.announced).await?;
             intake.commit().await?;
         }
-        Ok(())
+        Ok(before)
     }
 
     /// Whether the search is tried with `_lastUpdated` though it did not work before: once after each start.
@@ -159,12 +161,16 @@ fn is_overdue(subscription: &Subscription, now: OffsetDateTime) -> bool {
     subscription.gap_since.is_some_and(|since| (now - since).as_seconds_f64() >= GAP_GRACE_SECONDS)
 }
 
-/// Seconds until the next search.
-fn next_in(source: &Source, subscriptions: &[Subscription], now: OffsetDateTime) -> f64 {
-    let settings = &source.settings;
-    let notified = settings.hook_secret_file.is_some()
+/// Whether a source notifies us of what happens.
+fn notifies(source: &Source, subscriptions: &[Subscription]) -> bool {
+    source.settings.hook_secret_file.is_some()
         && subscriptions.iter().any(|subscription| subscription.state == SubscriptionState::Active)
-        && !subscriptions.iter().any(|subscription| subscription.state.is_broken());
+        && !subscriptions.iter().any(|subscription| subscription.state.is_broken())
+}
+
+/// Seconds until the next search.
+fn next_in(source: &Source, notified: bool, subscriptions: &[Subscription], now: OffsetDateTime) -> f64 {
+    let settings = &source.settings;
     let regular = match (notified, settings.catch_up_seconds) {
         (false, _) => settings.poll_seconds.max(1) as f64,
         (true, 0) => NEVER_SECONDS,

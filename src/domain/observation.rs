@@ -71,9 +71,9 @@ pub fn reconcile(claim: Claim, replaced: bool, standing: Standing) -> Change {
         (
             Standing::Reviewed | Standing::Refuted,
             Err(reason @ (WithdrawReason::EnteredInError | WithdrawReason::Deleted)),
-        ) => Change::Withdraw(reason),
+        )
+        | (Standing::Preliminary, Err(reason)) => Change::Withdraw(reason),
         (Standing::Reviewed | Standing::Refuted, _) => Change::OpenReview,
-        (Standing::Preliminary, Err(reason)) => Change::Withdraw(reason),
         (_, Ok(())) => Change::Publish,
     }
 }

@@ -235,6 +235,8 @@ mod tests {
             ("text/plain; charset=utf-8", b"PHI-CANARY \xe9".as_slice()),
             ("text/html", b"<p hidden>PHI-CANARY</p><del>PHI-CANARY</del>"),
             ("text/plain", b"%PDF PHI-CANARY"),
+            ("text/rtf", b"{\\rtf1 x{\\v PHI-CANARY}{\\header PHI-CANARY}{\\pict 00}} PHI-CANARY"),
+            ("application/rtf", b"\0\x01PHI-CANARY"),
             ("PHI-CANARY Doe", b"\0\x01\x02\x03PHI-CANARY"),
             ("PHI-CANARY Doe", b"abc"),
         ] {

@@ -281,6 +281,18 @@ mod tests {
     }
 
     #[test]
+    fn an_old_word_document_and_an_encrypted_one_say_what_to_do() {
+        let detail = |rest: &[u8]| {
+            let bytes = [b"\xd0\xcf\x11\xe0".as_slice(), rest].concat();
+            let recognised = recognise(Some("application/msword"), &bytes).expect("recognised");
+            read(&recognised, &bytes).expect_err("not supported").detail
+        };
+        assert!(detail(b"x").starts_with("It is a Word 97 document"));
+        let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
+        assert!(detail(&name).starts_with("It is a document that is encrypted"));
+    }
+
+    #[test]
     fn a_text_over_the_limit_is_refused_not_cut() {
         let text = "Stable. ".repeat(NARRATIVE_CHARACTERS_MAX / 8 + 1);
         assert_eq!(outcome("text/plain", text.as_bytes()).map(|_| ()), Err(UnreadReason::TooLarge));

@@ -160,7 +160,7 @@ impl Sheet {
             return;
         }
         match &mut self.coarse {
-            Some((here, before)) if here.end == range.start && before.end <= there.start => {
+            Some((here, before)) if before.end <= there.start => {
                 here.end = range.end;
                 before.end = there.end;
             }

@@ -125,7 +125,7 @@ impl Place<'_> {
         PersonDraft { reference: self.text(&person.practitioner).unwrap_or_default(), name: person.name.clone() }
     }
 
-    /// The DocumentReferences among the report and those that have the same attachment.
+    /// The `DocumentReference`s among the report and those that have the same attachment.
     fn derived_from(&self) -> Vec<ReferenceDraft> {
         let reports = std::iter::once(&self.answer.report).chain(&self.answer.linked);
         let documents = reports.filter(|report| report.resource_type == ResourceType::DocumentReference);

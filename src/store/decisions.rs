@@ -79,7 +79,7 @@ struct Subject {
     label: Label,
     category: Category,
     about: String,
-    found_subject: Option<String>,
+    patient: Option<String>,
     cancer: Option<f32>,
     stated_by: Option<i64>,
     last: Option<LastDecision>,
@@ -139,7 +139,7 @@ impl Store {
             Ok(ruling) => ruling,
             Err(unfit) => return Ok(Err(NotDecided::Unfit(unfit))),
         };
-        if subject.decided_already(deciding, &ruling) {
+        if subject.decided_already(deciding, ruling) {
             return Ok(Ok(Decided::StoodAlready));
         }
         let conflict = match deciding.precondition {
@@ -180,7 +180,7 @@ impl Store {
 impl Subject {
     /// Whether the same person has decided the same on what stands. Another comment makes it another decision, so that no
     /// word is lost.
-    fn decided_already(&self, deciding: &Deciding, ruling: &Ruling) -> bool {
+    fn decided_already(&self, deciding: &Deciding, ruling: Ruling) -> bool {
         let Some(last) = &self.last else { return false };
         let meant = match deciding.precondition {
             Precondition::None | Precondition::Exists => true,
@@ -270,7 +270,7 @@ fn subject_of(row: &PgRow, standing: Standing, prefix: &str) -> Result<Subject, 
         label: known("label", Label::from_code(row.get(column("label").as_str())))?,
         category: known("category", Category::from_code(row.get(column("category").as_str())))?,
         about: row.get(column("about").as_str()),
-        found_subject: row.get(column("subject").as_str()),
+        patient: row.get(column("subject").as_str()),
         cancer: row.get(column("cancer").as_str()),
         stated_by: row.get("stated_by"),
         last,
@@ -372,7 +372,7 @@ async fn write_statements(
 
 impl Subject {
     fn found_by(&self) -> Result<FoundBy, StoreError> {
-        FoundBy::of(self.found_subject.clone(), &self.about, self.cancer)
+        FoundBy::of(self.patient.clone(), &self.about, self.cancer)
     }
 }
 

@@ -190,10 +190,10 @@ impl ApiError {
             Self::BodyBroken
             | Self::Json(_)
             | Self::Bundle(BundleError::Json(_))
-            | Self::Parameters(ParametersError::Json(_)) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
+            | Self::Parameters(ParametersError::Json(_))
+            | Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
             Self::MediaType | Self::OptionsMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported),
-            Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
             Self::Receive(
                 ReceiveError::Read(ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId)
                 | ReceiveError::TypeDiffers
@@ -225,7 +225,6 @@ impl ApiError {
                 (StatusCode::NOT_FOUND, IssueCode::NotFound)
             }
             Self::ModelAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
-            Self::Reannotating => (StatusCode::CONFLICT, IssueCode::Conflict),
             Self::Switch(SwitchError::Settings(_) | SwitchError::Load(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Invalid)
             }
@@ -233,7 +232,9 @@ impl ApiError {
             Self::NoToken => (StatusCode::UNAUTHORIZED, IssueCode::Login),
             Self::Scope(_) | Self::ForeignHost | Self::NoPerson => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
             Self::Unfit(_) | Self::OfAPerson => (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::BusinessRule),
-            Self::AnswerWithdrawn | Self::NothingStated => (StatusCode::CONFLICT, IssueCode::Conflict),
+            Self::Reannotating | Self::AnswerWithdrawn | Self::NothingStated => {
+                (StatusCode::CONFLICT, IssueCode::Conflict)
+            }
             Self::VersionConflict | Self::ReportVersion => (StatusCode::PRECONDITION_FAILED, IssueCode::Conflict),
             Self::Ambiguous => (StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches),
             Self::Store(error) => store_kind(error),

@@ -1,6 +1,7 @@
 //! `GET /reviews`: what waits for a person.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use actix_web::HttpResponse;
 use actix_web::web::{Data, Query};
@@ -106,10 +107,11 @@ pub struct Narratives(BTreeMap<Uuid, Option<StoredNarrative>>);
 impl Narratives {
     /// What these ranges of a narrative quote.
     pub async fn quotes(&mut self, api: &Api, id: Uuid, ranges: &[CodePoints]) -> Result<Vec<String>, ApiError> {
-        if !self.0.contains_key(&id) {
-            self.0.insert(id, api.store.narrative(id).await?);
-        }
-        let narrative = self.0.get(&id).and_then(Option::as_ref);
+        let narrative = match self.0.entry(id) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(api.store.narrative(id).await?),
+        };
+        let narrative = narrative.as_ref();
         let quote = |range: &CodePoints| narrative.and_then(|narrative| narrative.quote(*range)).map(str::to_owned);
         Ok(ranges.iter().filter_map(quote).collect())
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::habits::Ehr;
 use crate::harness::{Answer, Service, TestDatabase};
-use crate::searched_ehr::Ehr;
 
 /// What notifications carry.
 pub const SECRET: &str = "hook-s3cret";

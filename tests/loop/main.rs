@@ -1,11 +1,12 @@
-//! The loop with the EHR, through the front door: the real executable and its own database on one side; on the other a real
-//! FHIR server that knows nothing of us, or small ones of the tests' own with the habits and faults of others.
+//! The loop with the EHR: the real executable between a real FHIR server, or one with the habits and faults of others, and
+//! its own database.
 
 mod away;
 mod catch_up;
 mod ehr;
 mod faults;
 mod fhir_server;
+mod habits;
 #[expect(dead_code, reason = "made for the tests of the API; the loop needs a part of it")]
 #[path = "../api/harness.rs"]
 mod harness;
@@ -13,7 +14,6 @@ mod hooks;
 mod listening;
 mod notified;
 mod once;
-mod searched_ehr;
 mod setting;
 mod smart;
 mod subscriptions;

@@ -4,9 +4,9 @@ use std::process::{Command, Output};
 
 use serde_json::{Value, json};
 
+use crate::habits::Ehr;
 use crate::harness::RESPONSUM;
 use crate::listening::{Listening, SECRET};
-use crate::searched_ehr::Ehr;
 
 /// Runs the command on the service's settings and database.
 pub fn subscriptions(listening: &Listening, arguments: &[&str]) -> Output {

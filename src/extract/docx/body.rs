@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use super::counts::Counts;
 use super::numbering::Numbering;
 use super::styles::{Look, Styles};
 use super::xml::{Element, Node, Walk};
@@ -19,9 +20,6 @@ const APART_TWIPS_MIN: i32 = 120;
 /// Paragraphs with text, each of which has a place of about 100 bytes: a narrative of four characters in each would be
 /// as long as a narrative may be.
 const PARAGRAPHS_MAX: usize = 500_000;
-
-/// Bytes of text from which on there are certainly more characters than a narrative holds.
-const TEXT_BYTES_MAX: usize = 4 * NARRATIVE_CHARACTERS_MAX;
 
 /// A sheet of text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,18 +89,6 @@ pub(super) struct Body {
     counts: Counts,
 }
 
-#[derive(Debug, Default)]
-struct Counts {
-    hidden: usize,
-    deleted: usize,
-    comments: usize,
-    struck: bool,
-    pictures: usize,
-    objects: usize,
-    diagrams: usize,
-    imports: usize,
-}
-
 impl Body {
     pub(super) fn new(styles: Styles, numbering: Numbering) -> Self {
         let context = Context { page: Page::Body, look: Look::default(), number: 0, place: None, table_depth: 0 };
@@ -151,7 +137,7 @@ impl Body {
                     }
                 }
             }
-            if self.written > TEXT_BYTES_MAX || self.places > PARAGRAPHS_MAX {
+            if self.written > NARRATIVE_CHARACTERS_MAX || self.places > PARAGRAPHS_MAX {
                 let detail = format!(
                     "It holds more than {NARRATIVE_CHARACTERS_MAX} characters or {PARAGRAPHS_MAX} paragraphs, which is \
                      the most that is read."
@@ -183,8 +169,9 @@ impl Body {
     /// An element of the text; true if nothing in it is to be read.
     fn open_word(&mut self, name: &str, parent: &str, element: &Element<'_>) -> bool {
         match name {
-            "instrText" | "delInstrText" | "sectPr" | "tabs" | "sdtPr" | "rt" | "tblGrid" => return true,
-            "pPrChange" | "rPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" | "numberingChange" => return true,
+            "instrText" | "delInstrText" | "sectPr" | "tabs" | "sdtPr" | "rt" | "tblGrid"
+            // How it looked before it was changed.
+            | "pPrChange" | "rPrChange" | "tblPrChange" | "trPrChange" | "tcPrChange" | "numberingChange" => return true,
             "footnote" | "endnote" => {
                 let kind = element.attribute("type");
                 return kind.is_some_and(|kind| kind != "normal");
@@ -199,7 +186,7 @@ impl Body {
             "spacing" if parent == "pPr" => self.context.look.take(element),
             "del" | "moveFrom" => self.deleting += 1,
             "t" | "delText" => {
-                self.text = Some((String::new(), element.attribute("space").as_deref() == Some("preserve")))
+                self.text = Some((String::new(), element.attribute("space").as_deref() == Some("preserve")));
             }
             "tab" | "ptab" => self.write("\t"),
             "noBreakHyphen" => self.write("-"),
@@ -348,7 +335,7 @@ impl Body {
             .map(|character| if matches!(character, '\n' | '\r' | '\u{2028}' | '\u{2029}') { ' ' } else { character })
             .filter_map(plain::visible)
             .collect();
-        self.written += visible.len();
+        self.written += visible.chars().count();
         let words = !visible.trim_matches([' ', '\t']).is_empty();
         if self.is_hidden() || self.context.page == Page::Hidden {
             let characters = visible.chars().count();
@@ -466,37 +453,6 @@ impl Body {
             return Err(Refusal::new(UnreadReason::Empty, detail));
         }
         Ok(Reading { body, map, headings, hidden, hidden_map, unread, notes })
-    }
-}
-
-impl Counts {
-    fn notes(&self) -> Vec<String> {
-        let counted = [
-            (self.hidden, "that are hidden are kept apart"),
-            (self.deleted, "that were deleted are kept apart"),
-            (self.comments, "of comments are kept apart"),
-        ];
-        let counted = counted.into_iter().filter(|(count, _)| *count > 0);
-        let mut notes: Vec<String> = counted.map(|(count, what)| format!("{count} characters {what}")).collect();
-        if self.struck {
-            notes.push("text that is struck through is among the text".to_owned());
-        }
-        notes
-    }
-
-    /// What has text that is not read.
-    fn unread(&self) -> Vec<(String, Refusal)> {
-        let parts = [
-            (self.pictures, "picture", "pictures"),
-            (self.objects, "embedded object", "embedded objects"),
-            (self.diagrams, "chart or diagram", "charts or diagrams"),
-            (self.imports, "imported document", "imported documents"),
-        ];
-        let told = |(count, one, many)| {
-            let part = format!("{count} {}", if count == 1 { one } else { many });
-            (part, Refusal::new(UnreadReason::FormatNotSupported, format!("Text in {many} is not read.")))
-        };
-        parts.into_iter().filter(|(count, ..)| *count > 0).map(told).collect()
     }
 }
 

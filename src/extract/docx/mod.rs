@@ -1,9 +1,11 @@
 //! Word documents (Office Open XML, ECMA-376): a zip of XML parts. The text is read as Word shows it.
 //!
 //! `package` reads parts out of the zip within bounds, `xml` goes through one without building a tree, `styles` and
-//! `numbering` say what paragraphs look like and how they are counted, and `body` puts their text on sheets.
+//! `numbering` say what paragraphs look like and how they are counted, and `body` puts their text on sheets; `counts` tells what it kept apart or did not
+//! read.
 
 mod body;
+mod counts;
 mod numbering;
 mod package;
 mod styles;

@@ -59,7 +59,7 @@ impl Numbering {
                 "abstractNum" => (list, used) = (number("abstractNumId"), None),
                 "num" => (list, used) = (None, number("numId")),
                 "lvl" | "lvlOverride" => {
-                    level = usize::try_from(number("ilvl").unwrap_or(0)).unwrap_or(0).min(LEVELS - 1)
+                    level = usize::try_from(number("ilvl").unwrap_or(0)).unwrap_or(0).min(LEVELS - 1);
                 }
                 "abstractNumId" => {
                     if let Some(used) = used {

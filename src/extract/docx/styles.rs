@@ -62,7 +62,7 @@ impl Look {
 /// The styles of a document.
 #[derive(Debug, Default)]
 pub(super) struct Styles {
-    styles: HashMap<String, Look>,
+    by_id: HashMap<String, Look>,
     defaults: Look,
     /// The style of paragraphs that name none.
     default_style: Option<String>,
@@ -80,7 +80,7 @@ impl Styles {
                 Node::Open(element) => element,
                 Node::Close(name) => {
                     if name.ends_with("style") {
-                        styles.styles.extend(open.take());
+                        styles.by_id.extend(open.take());
                     }
                     in_defaults &= !name.ends_with("pPrDefault");
                     continue;
@@ -113,7 +113,7 @@ impl Styles {
         let mut look = own.clone();
         let mut next = own.style.as_ref().or(self.default_style.as_ref());
         for depth in 0..BASED_ON_MAX {
-            let Some(style) = next.and_then(|id| self.styles.get(id)) else { break };
+            let Some(style) = next.and_then(|id| self.by_id.get(id)) else { break };
             // A name speaks for its own style only: much is based on headings that is none.
             let heading = if depth == 0 { style.heading } else { None };
             look.or(&Look { heading, ..style.clone() });
@@ -125,6 +125,6 @@ impl Styles {
 
     /// Whether characters of this style are hidden.
     pub(super) fn hides(&self, id: &str) -> bool {
-        self.styles.get(id).is_some_and(|style| style.hidden == Some(true))
+        self.by_id.get(id).is_some_and(|style| style.hidden == Some(true))
     }
 }

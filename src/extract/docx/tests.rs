@@ -28,7 +28,7 @@ fn relations(parts: &[(&str, &str)]) -> String {
     let one = |(index, (kind, target)): (usize, &(&str, &str))| {
         format!("<Relationship Id=\"r{index}\" Type=\"http://x/relationships/{kind}\" Target=\"{target}\"/>")
     };
-    format!("<Relationships>{}</Relationships>", parts.iter().enumerate().map(one).collect::<String>())
+    format!("<Relationships>{}</Relationships>", parts.iter().enumerate().map(one).collect::<Vec<_>>().concat())
 }
 
 /// A whole document with this body.

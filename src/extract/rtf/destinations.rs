@@ -16,6 +16,9 @@ const STYLE_NAME_BYTES_MAX: usize = 60;
 /// Styles of one document: their numbers are 16-bit ones.
 const STYLES_MAX: usize = 32_768;
 
+/// Headers and footers of different text. A document has a few for each section.
+const MARGINS_MAX: usize = 500;
+
 /// What was met that is no text, or not the text itself.
 #[derive(Debug, Default)]
 pub(super) struct Shown {
@@ -24,6 +27,8 @@ pub(super) struct Shown {
     /// Headers and footers, each text once.
     pub(super) margins: Vec<(SectionKind, Sheet)>,
     margin_texts: HashSet<String>,
+    /// Those beyond the limit.
+    pub(super) margins_unread: usize,
     /// True if the shape that is open is written as newer readers know it.
     newer_shape: bool,
 }
@@ -108,9 +113,7 @@ impl Reader<'_> {
     pub(super) fn sink(&mut self, text: &str, range: std::ops::Range<usize>, linear: bool) {
         match self.state.sink {
             Sink::Text => self.put(text, range, linear),
-            Sink::Nowhere => {}
             Sink::Marker if self.marker.0.len() + text.len() <= MARKER_BYTES_MAX => self.marker.0.push_str(text),
-            Sink::Marker => {}
             Sink::FieldCode => {
                 if let Some(field) = self.fields.last_mut() {
                     field.add_code(text);
@@ -125,7 +128,8 @@ impl Reader<'_> {
             Sink::StyleName if self.style_name.len() + text.len() <= STYLE_NAME_BYTES_MAX => {
                 self.style_name.push_str(text);
             }
-            Sink::StyleName => {}
+            // What is longer than any marker or name is none.
+            Sink::Nowhere | Sink::Marker | Sink::StyleName => {}
         }
     }
 
@@ -167,7 +171,9 @@ impl Reader<'_> {
     fn end_margin(&mut self, kind: SectionKind) {
         let sheet = self.output.take_margin();
         let new = !self.shown.margin_texts.contains(sheet.text());
-        if sheet.text().contains(char::is_alphanumeric) && new {
+        if self.shown.margins.len() >= MARGINS_MAX {
+            self.shown.margins_unread += 1;
+        } else if sheet.text().contains(char::is_alphanumeric) && new {
             self.shown.margin_texts.insert(sheet.text().to_owned());
             self.shown.margins.push((kind, sheet));
         }

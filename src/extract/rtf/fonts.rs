@@ -22,7 +22,7 @@ struct Font {
 /// The fonts of a text.
 #[derive(Debug, Default)]
 pub(super) struct Fonts {
-    fonts: HashMap<i32, Font>,
+    by_number: HashMap<i32, Font>,
     /// The font that is being described.
     open: Option<(i32, Font)>,
     name: String,
@@ -62,8 +62,8 @@ impl Fonts {
     pub(super) fn end(&mut self) {
         if let Some((number, mut font)) = self.open.take() {
             font.symbols = SymbolFont::named(&self.name);
-            if self.fonts.len() < FONTS_MAX {
-                self.fonts.insert(number, font);
+            if self.by_number.len() < FONTS_MAX {
+                self.by_number.insert(number, font);
             }
         }
         self.name.clear();
@@ -71,7 +71,7 @@ impl Fonts {
 
     /// How text in this font is read, in a document of code page `document`.
     pub(super) fn charset(&self, number: i32, document: u16, pages: &mut CodePages) -> Charset {
-        let Some(font) = self.fonts.get(&number) else { return pages.charset(document) };
+        let Some(font) = self.by_number.get(&number) else { return pages.charset(document) };
         if let Some(symbols) = font.symbols {
             return Charset::Symbols(symbols);
         }
@@ -88,7 +88,7 @@ impl Fonts {
 
     /// Forgets all fonts.
     pub(super) fn clear(&mut self) {
-        self.fonts.clear();
+        self.by_number.clear();
         self.open = None;
         self.name.clear();
     }

@@ -29,10 +29,11 @@ pub(super) enum Page {
 }
 
 /// The sheets, and what is known of the text on them.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that was met, or is open")]
 #[derive(Debug, Default)]
 pub(super) struct Output {
     sheets: [Sheet; 5],
-    /// Bytes that were written.
+    /// Characters that were written.
     pub(super) written: usize,
     /// Pieces of text that were written and are not blank.
     pub(super) words: usize,
@@ -97,7 +98,7 @@ impl Reader<'_> {
     pub(super) fn put(&mut self, text: &str, range: Range<usize>, linear: bool) {
         let words = !is_blank(text);
         let hidden = self.is_hidden() || self.state.page == Page::Hidden;
-        self.output.written += text.len();
+        self.output.written += if linear { text.len() } else { text.chars().count() };
         self.output.words += usize::from(words);
         if hidden {
             self.begin_hidden(text);
@@ -232,7 +233,7 @@ impl Reader<'_> {
     /// Everything that was read.
     pub(super) fn finish(mut self) -> Result<Reading, Refusal> {
         self.paragraph();
-        let unclosed = self.stack.len().saturating_sub(usize::from(self.ended_at.is_some()));
+        let unclosed = self.stack.len().saturating_sub(usize::from(self.closed || self.ended_at.is_some()));
         while !self.stack.is_empty() {
             self.close_group(self.tokens.at());
         }
@@ -296,10 +297,15 @@ impl Reader<'_> {
             let part = several(self.shown.objects, "embedded object", "embedded objects");
             add(part, "Only what is shown in place of an embedded object is read.");
         }
+        if self.shown.margins_unread > 0 {
+            let part = several(self.shown.margins_unread, "header or footer", "headers and footers");
+            unread.push((part, Refusal::new(UnreadReason::TooLarge, "There are too many of them.")));
+        }
         let rest = self.rest();
         if rest.iter().any(u8::is_ascii_alphanumeric) {
             let part = format!("{} bytes behind its end", rest.len());
-            add(part, "What stands behind the last brace is no RTF.");
+            let detail = "What stands behind the last brace is no RTF.";
+            unread.push((part, Refusal::new(UnreadReason::Malformed, detail)));
         }
         unread
     }

@@ -15,9 +15,6 @@ use super::words::{self, Destination, Word};
 use crate::domain::narrative::UnreadReason;
 use crate::extract::rendition::{NARRATIVE_CHARACTERS_MAX, Refusal};
 
-/// Bytes of text from which on there are certainly more characters than a narrative holds.
-const TEXT_BYTES_MAX: usize = 4 * NARRATIVE_CHARACTERS_MAX;
-
 /// Where the text of a group goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sink {
@@ -32,6 +29,7 @@ pub(super) enum Sink {
 }
 
 /// What a group inherits, and what ends with it.
+#[expect(clippy::struct_excessive_bools, reason = "each is a property that a control word turns on and off")]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct State {
     pub(super) page: Page,
@@ -50,7 +48,7 @@ pub(super) struct State {
     right_to_left: bool,
     pub(super) charset: Charset,
     /// Characters that stand in for one that is given by its number.
-    pub(super) unicode_skip: u32,
+    pub(super) unicode_skip: usize,
     pub(super) paragraph: Paragraph,
 }
 
@@ -69,6 +67,7 @@ pub(super) struct Paragraph {
 }
 
 /// A walk through some RTF.
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing that was met")]
 pub(super) struct Reader<'a> {
     bytes: &'a [u8],
     pub(super) tokens: Tokens<'a>,
@@ -86,7 +85,7 @@ pub(super) struct Reader<'a> {
     /// The first half of a character that needs two numbers.
     pub(super) high_surrogate: Option<u32>,
     /// Characters still to be left out, because the one they stand in for is there.
-    pub(super) skip: u32,
+    pub(super) skip: usize,
     /// True after `\*`.
     pub(super) starred: bool,
     /// Where the last group began.
@@ -94,6 +93,8 @@ pub(super) struct Reader<'a> {
     /// Where the last backslash stands: text behind it and behind the last group is none of the RTF.
     last_control: usize,
     pub(super) ended_at: Option<usize>,
+    /// True if the outermost group was closed, though more follows.
+    pub(super) closed: bool,
     begun: bool,
     pub(super) cut_binary: bool,
     /// Styles whose paragraphs are headings.
@@ -125,6 +126,7 @@ impl<'a> Reader<'a> {
             opened_at: usize::MAX,
             last_control: bytes.iter().rposition(|byte| *byte == b'\\').unwrap_or(0),
             ended_at: None,
+            closed: false,
             begun: false,
             cut_binary: false,
             heading_styles: HashSet::new(),
@@ -138,19 +140,16 @@ impl<'a> Reader<'a> {
 
     /// Reads to the end.
     pub(super) fn run(&mut self) -> Result<(), Refusal> {
-        while let Some((range, token)) = self.tokens.next() {
+        while self.ended_at.is_none() && self.output.written <= NARRATIVE_CHARACTERS_MAX {
+            let Some((range, token)) = self.tokens.next() else { break };
             self.take(range, token)?;
-            if self.output.written > TEXT_BYTES_MAX {
-                let detail = format!(
-                    "It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read."
-                );
-                return Err(Refusal::new(UnreadReason::TooLarge, detail));
-            }
-            if self.ended_at.is_some() {
-                break;
-            }
         }
         self.flush();
+        if self.output.written > NARRATIVE_CHARACTERS_MAX {
+            let detail =
+                format!("It holds more than {NARRATIVE_CHARACTERS_MAX} characters, which is the most that is read.");
+            return Err(Refusal::new(UnreadReason::TooLarge, detail));
+        }
         Ok(())
     }
 
@@ -203,6 +202,7 @@ impl<'a> Reader<'a> {
             self.ended_at = Some(range.end);
         } else {
             // A brace too many, or another RTF behind this one: what follows is read on.
+            self.closed = true;
             self.output.line_ends();
         }
     }
@@ -249,7 +249,7 @@ impl<'a> Reader<'a> {
             Word::Hidden => self.state.hidden = on,
             Word::Deleted => self.state.deleted = on,
             Word::Struck => self.state.struck = on,
-            Word::UnicodeSkip => self.state.unicode_skip = u32::try_from(value).unwrap_or(0),
+            Word::UnicodeSkip => self.state.unicode_skip = usize::try_from(value).unwrap_or(0),
             Word::Plain => self.plain(),
             Word::ParagraphDefaults => self.state.paragraph = Paragraph::default(),
             Word::Style => self.state.paragraph.style = value,

@@ -27,8 +27,8 @@ impl<'a> Reader<'a> {
             self.starred = true;
             return;
         }
-        let skipped = text.len().min(self.skip as usize);
-        self.skip -= skipped as u32;
+        let skipped = text.len().min(self.skip);
+        self.skip -= skipped;
         let (text, start) = (&text[skipped..], range.start + skipped);
         if skipped > 0 {
             self.pending.range.end = start;
@@ -79,8 +79,8 @@ impl<'a> Reader<'a> {
 
     pub(super) fn raw(&mut self, bytes: &'a [u8], range: Range<usize>) {
         if !self.raw_utf_8 {
-            let skipped = bytes.len().min(self.skip as usize);
-            self.skip -= skipped as u32;
+            let skipped = bytes.len().min(self.skip);
+            self.skip -= skipped;
             if skipped < bytes.len() {
                 self.hold_bytes(&bytes[skipped..], range.start + skipped..range.end);
             }
@@ -88,8 +88,8 @@ impl<'a> Reader<'a> {
         }
         // Cannot be refused: the whole is UTF-8, and characters beyond ASCII have no byte of ASCII in them.
         let text = std::str::from_utf8(bytes).unwrap_or_default();
-        let skipped: usize = text.chars().take(self.skip as usize).map(char::len_utf8).sum();
-        self.skip = self.skip.saturating_sub(text[..skipped].chars().count() as u32);
+        let skipped: usize = text.chars().take(self.skip).map(char::len_utf8).sum();
+        self.skip = self.skip.saturating_sub(text[..skipped].chars().count());
         self.raw_utf_8_seen = true;
         self.hold_text(&text[skipped..], range.start + skipped..range.end);
     }
@@ -161,11 +161,16 @@ impl<'a> Reader<'a> {
     }
 
     fn hold_bytes(&mut self, bytes: &[u8], range: Range<usize>) {
-        if self.pending.bytes.len() > PENDING_BYTES_MAX {
-            self.flush();
+        let mut start = range.start;
+        for piece in bytes.chunks(PENDING_BYTES_MAX) {
+            if self.pending.bytes.len() + piece.len() > PENDING_BYTES_MAX {
+                self.flush();
+            }
+            let end = if bytes.len() > PENDING_BYTES_MAX { start + piece.len() } else { range.end };
+            self.hold_range(start..end);
+            self.pending.bytes.extend_from_slice(piece);
+            start = end;
         }
-        self.hold_range(range);
-        self.pending.bytes.extend_from_slice(bytes);
     }
 
     fn hold_text(&mut self, text: &str, range: Range<usize>) {

@@ -227,14 +227,18 @@ const SKIPPED: &str = "colortbl info pn sp sn sv nonshppict nonesttables themeda
     writereservhash password linkval propname staticval mchr mbegChr mendChr msepChr mtype mtagnamemathpr defchp \
     defpap pgdsctbl pgdsc gridtbl private1 lsdlockedexcept txe yxe nextfile mvfmf mvfml mvtof mvtol";
 
+/// Control words of one first letter and length.
+type Bucket = Vec<(&'static [u8], Word)>;
+
 /// The control words, by their first letter and length, so that few are compared.
-static WORDS: LazyLock<Vec<Vec<(&'static [u8], Word)>>> = LazyLock::new(|| {
+static WORDS: LazyLock<Vec<Bucket>> = LazyLock::new(|| {
     let mut buckets = vec![Vec::new(); BUCKETS];
-    let mut add = |name: &'static str, word| buckets[bucket(name.as_bytes())].push((name.as_bytes(), word));
-    CHARACTERS.into_iter().for_each(|(name, character)| add(name, Word::Character(character)));
-    PROPERTIES.into_iter().for_each(|(name, word)| add(name, word));
-    DESTINATIONS.into_iter().for_each(|(name, destination)| add(name, Word::Destination(destination)));
-    SKIPPED.split_whitespace().for_each(|name| add(name, Word::Destination(Destination::Skipped)));
+    let characters = CHARACTERS.into_iter().map(|(name, character)| (name, Word::Character(character)));
+    let destinations = DESTINATIONS.into_iter().map(|(name, destination)| (name, Word::Destination(destination)));
+    let skipped = SKIPPED.split_whitespace().map(|name| (name, Word::Destination(Destination::Skipped)));
+    for (name, word) in characters.chain(PROPERTIES).chain(destinations).chain(skipped) {
+        buckets[bucket(name.as_bytes())].push((name.as_bytes(), word));
+    }
     buckets
 });
 
