@@ -22,7 +22,10 @@ fn a_source_without_subscriptions_is_polled() {
     // Written before the service began, and not asked for.
     assert!(!listening.reports().iter().any(|report| report.contains("old")));
     let shown = listening.shown();
-    assert!(shown["searches"].as_array().is_some_and(|all| all.iter().any(|one| one["mode"] == "last-updated")), "{shown}");
+    assert!(
+        shown["searches"].as_array().is_some_and(|all| all.iter().any(|one| one["mode"] == "last-updated")),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -50,7 +53,8 @@ fn a_source_that_does_not_know_last_updated_is_gone_through() {
         listening.until("the new report", || listening.reports() == ["DiagnosticReport/a 1"]);
         listening.until_quiet();
         let shown = listening.shown();
-        let modes: Vec<_> = shown["searches"].as_array().expect("searches").iter().map(|one| one["mode"].clone()).collect();
+        let modes: Vec<_> =
+            shown["searches"].as_array().expect("searches").iter().map(|one| one["mode"].clone()).collect();
         assert_eq!(modes[0], "whole", "{habit:?}: {shown}");
     }
 }
@@ -85,7 +89,12 @@ fn the_first_load_by_export_passes_over_bad_lines_only() {
         resource["meta"] = json!({"versionId": "1", "lastUpdated": "2026-01-01T00:00:00Z"});
         resource.to_string()
     };
-    ehr.state().export = Some(format!("{}\n{{\"resourceType\":\n\n{}\n{{\"resourceType\":\"Patient\"}}\n{}", line("a"), line("b"), line("c")));
+    ehr.state().export = Some(format!(
+        "{}\n{{\"resourceType\":\n\n{}\n{{\"resourceType\":\"Patient\"}}\n{}",
+        line("a"),
+        line("b"),
+        line("c")
+    ));
     let listening = Listening::to(&ehr, "bulk = true\nsince = \"2020\"");
     listening.until_quiet();
     assert_eq!(listening.reports(), ["DiagnosticReport/a 1", "DiagnosticReport/b 1", "DiagnosticReport/c 1"]);
@@ -103,7 +112,8 @@ fn a_subscription_that_fell_silent_is_looked_after() {
     let ehr = Ehr::start();
     let listening = Listening::to(&ehr, "fhir_version = \"R5\"");
     listening.until_quiet();
-    let subscription = json!({"resourceType": "Subscription", "id": "s1", "status": "error", "topic": "urn:topic", "x": 1});
+    let subscription =
+        json!({"resourceType": "Subscription", "id": "s1", "status": "error", "topic": "urn:topic", "x": 1});
     ehr.state().subscriptions.insert("s1".into(), subscription);
     listening.service.database.execute(
         "INSERT INTO subscriptions (source, subscription_id, kind, criteria, heartbeat_seconds, status, heard_at, created_at)

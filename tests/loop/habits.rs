@@ -185,7 +185,9 @@ fn answer(request: &Request, state: &mut State, base: &str) -> Reply {
             reply(200, &json!({"resourceType": "Bundle", "type": "searchset", "entry": entries}))
         }
         ("POST", ["Subscription"]) => create(request, state, base),
-        ("GET", ["Subscription", id]) => state.subscriptions.get(*id).map_or(outcome(404, "not-found"), |s| reply(200, s)),
+        ("GET", ["Subscription", id]) => {
+            state.subscriptions.get(*id).map_or(outcome(404, "not-found"), |s| reply(200, s))
+        }
         ("PUT", ["Subscription", id]) => {
             // It takes itself for alive as soon as it is asked.
             let mut resource = request.body.clone();
@@ -198,13 +200,18 @@ fn answer(request: &Request, state: &mut State, base: &str) -> Reply {
             let entries: Vec<_> = state.topics.iter().map(|resource| json!({"resource": resource})).collect();
             reply(200, &json!({"resourceType": "Bundle", "type": "searchset", "entry": entries}))
         }
-        ("GET", ["$export"]) if state.export.is_some() => {
-            Reply { status: 202, headers: vec![("Content-Location", format!("{base}/export-status"))], body: String::new() }
-        }
+        ("GET", ["$export"]) if state.export.is_some() => Reply {
+            status: 202,
+            headers: vec![("Content-Location", format!("{base}/export-status"))],
+            body: String::new(),
+        },
         ("GET", ["export-status"]) => {
             let now = OffsetDateTime::now_utc().format(&Rfc3339).expect("an instant");
             let output = json!([{"type": "DiagnosticReport", "url": format!("{base}/export-file")}]);
-            reply(200, &json!({"transactionTime": now, "request": "x", "requiresAccessToken": true, "output": output, "error": []}))
+            reply(
+                200,
+                &json!({"transactionTime": now, "request": "x", "requiresAccessToken": true, "output": output, "error": []}),
+            )
         }
         ("DELETE", ["export-status"]) => reply(202, &json!({})),
         ("GET", ["export-file"]) => {
@@ -281,7 +288,8 @@ fn search(request: &Request, state: &State, base: &str, kind: &str) -> Reply {
         .collect();
     found.sort_by_key(|(at, _)| std::cmp::Reverse(**at));
     let offset: usize = request.value("_offset").and_then(|offset| offset.parse().ok()).unwrap_or(0);
-    let page: Vec<Value> = found.iter().skip(offset).take(state.page_size).map(|(_, resource)| (*resource).clone()).collect();
+    let page: Vec<Value> =
+        found.iter().skip(offset).take(state.page_size).map(|(_, resource)| (*resource).clone()).collect();
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(request.query.iter().filter(|(name, _)| name != "_offset"));
     let mut links = vec![json!({"relation": "self", "url": format!("{base}/{kind}")})];
@@ -289,13 +297,16 @@ fn search(request: &Request, state: &State, base: &str, kind: &str) -> Reply {
         query.append_pair("_offset", &(offset + page.len()).to_string());
         links.push(json!({"relation": "next", "url": format!("{base}/{kind}?{}", query.finish())}));
     }
-    let entries: Vec<_> = page.into_iter().map(|resource| json!({"resource": resource, "search": {"mode": "match"}})).collect();
+    let entries: Vec<_> =
+        page.into_iter().map(|resource| json!({"resource": resource, "search": {"mode": "match"}})).collect();
     reply(200, &json!({"resourceType": "Bundle", "type": "searchset", "link": links, "entry": entries}))
 }
 
 fn history(state: &State, kind: &str) -> Reply {
     let mut entries = Vec::new();
-    for (reference, versions) in state.reports.iter().filter(|(reference, _)| reference.starts_with(&format!("{kind}/"))) {
+    for (reference, versions) in
+        state.reports.iter().filter(|(reference, _)| reference.starts_with(&format!("{kind}/")))
+    {
         for version in versions.iter().rev() {
             let method = if version.resource.is_some() { "PUT" } else { "DELETE" };
             entries.push(json!({"resource": version.resource, "request": {"method": method, "url": reference}}));

@@ -39,8 +39,7 @@ fn a_storm_without_the_secret_is_told_to_wait() {
     let ehr = Ehr::start();
     let listening = Listening::to(&ehr, "");
     let started = Instant::now();
-    let statuses: Vec<u16> =
-        (0..100).map(|_| listening.service.send("POST", "/hooks/ehr", &[], None).status).collect();
+    let statuses: Vec<u16> = (0..100).map(|_| listening.service.send("POST", "/hooks/ehr", &[], None).status).collect();
     // Ten at once, and ten in each second: on a machine that is too slow for a storm, there is none.
     let told_why = statuses.iter().filter(|status| **status == 401).count() as f64;
     assert!(told_why <= 11.0 + 10.0 * started.elapsed().as_secs_f64(), "{statuses:?}");
@@ -119,7 +118,8 @@ fn recorded_deliveries_bring_their_reports() {
     let deliveries: Vec<Value> = recorded.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     for delivery in &deliveries {
         if let Ok(resource) = serde_json::from_str::<Value>(delivery["body"].as_str().expect("a body"))
-            && ["DiagnosticReport", "DocumentReference"].contains(&resource["resourceType"].as_str().unwrap_or_default())
+            && ["DiagnosticReport", "DocumentReference"]
+                .contains(&resource["resourceType"].as_str().unwrap_or_default())
         {
             ehr.write(resource["id"].as_str().expect("an id"), &resource);
         }
@@ -156,7 +156,10 @@ fn a_topics_events_are_read_back_by_their_ids() {
     listening.until_quiet();
     assert_eq!(listening.reports(), ["DiagnosticReport/a 1", "DocumentReference/b 1"]);
     let shown = listening.shown();
-    assert_eq!((&shown["subscriptions"][0]["lastEvent"], &shown["subscriptions"][0]["status"]), (&2.into(), &"active".into()));
+    assert_eq!(
+        (&shown["subscriptions"][0]["lastEvent"], &shown["subscriptions"][0]["status"]),
+        (&2.into(), &"active".into())
+    );
 }
 
 #[test]
@@ -203,7 +206,10 @@ fn forged_notifications_lead_nowhere_and_do_not_flood() {
     listening.until_quiet();
     let started = Instant::now();
     elsewhere.write("a", &report(RESPONDED));
-    let away = [(1, format!("{}/DiagnosticReport/a", elsewhere.base)), (2, "http://169.254.169.254/DiagnosticReport/b".to_owned())];
+    let away = [
+        (1, format!("{}/DiagnosticReport/a", elsewhere.base)),
+        (2, "http://169.254.169.254/DiagnosticReport/b".to_owned()),
+    ];
     for _ in 0..100 {
         listening.notify(&notification("event-notification", "s1", 2, &away)).expect(200);
         listening.ping();
@@ -215,7 +221,10 @@ fn forged_notifications_lead_nowhere_and_do_not_flood() {
     let asked = ehr.asked("_lastUpdated") as f64;
     assert!(asked <= 2.0 * (started.elapsed().as_secs_f64() / 2.0 + 3.0), "200 notifications led to {asked} searches");
     let metrics = listening.service.get("/metrics").body;
-    assert!(metrics.contains(r#"responsum_notifications_passed_over_total{source="ehr",reason="elsewhere"} 200"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"responsum_notifications_passed_over_total{source="ehr",reason="elsewhere"} 200"#),
+        "{metrics}"
+    );
 }
 
 #[test]
@@ -258,5 +267,9 @@ fn notifications_are_answered_quickly() {
     let mut times = times;
     times.sort_unstable();
     // Told and not asserted: other tests run beside this one.
-    eprintln!("400 notifications, 4 at a time: median {:?}, p99 {:?}", times[times.len() / 2], times[times.len() * 99 / 100]);
+    eprintln!(
+        "400 notifications, 4 at a time: median {:?}, p99 {:?}",
+        times[times.len() / 2],
+        times[times.len() * 99 / 100]
+    );
 }

@@ -52,7 +52,8 @@ fn what_is_written_to_a_real_server_comes_to_us_both_ways_it_notifies() {
         let again = said(&subscriptions(&listening, &["create", "--endpoint", &endpoint]));
         assert_eq!(again.matches("found").count(), 2, "{again}");
         let patient = patient(&ehr);
-        let mut expected = vec![write(&ehr, &of(&patient, report(RESPONDED))), write(&ehr, &of(&patient, note(RESPONDED)))];
+        let mut expected =
+            vec![write(&ehr, &of(&patient, report(RESPONDED))), write(&ehr, &of(&patient, note(RESPONDED)))];
         expected.sort();
         let expected: Vec<_> = expected.into_iter().map(|reference| format!("{reference} 1")).collect();
         listening.until(notify_method, || listening.reports() == expected);
@@ -61,7 +62,10 @@ fn what_is_written_to_a_real_server_comes_to_us_both_ways_it_notifies() {
 
 #[test]
 fn a_ping_and_a_topic_of_a_real_server_bring_the_report() {
-    for more in ["payload_content = \"empty\"", "topic = \"http://sekmet.dev/fhir/SubscriptionTopic/diagnosticreport-final\"\n[[sources.ehr.listen]]\ntype = \"DiagnosticReport\""] {
+    for more in [
+        "payload_content = \"empty\"",
+        "topic = \"http://sekmet.dev/fhir/SubscriptionTopic/diagnosticreport-final\"\n[[sources.ehr.listen]]\ntype = \"DiagnosticReport\"",
+    ] {
         let ehr = notifying_by("put-resource");
         let listening = Listening::to_base(&ehr.base, more);
         listening.until_quiet();
