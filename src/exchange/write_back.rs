@@ -35,7 +35,7 @@ impl Exchange {
         // It was written by an earlier try, which may have come as far as its Provenance.
         let again = remote.written_version >= answer.version;
         if remote.written_version < answer.version {
-            if answer.standing == Status::Withdrawn && remote.id.is_none() && !unsure {
+            if is_taken_back(answer.standing) && remote.id.is_none() && !unsure {
                 // It never stood there: there is nothing to take back.
                 return Ok(self.store.end_job(job).await?);
             }
@@ -221,7 +221,7 @@ impl Letter<'_> {
         {
             return Ok(Some(written));
         }
-        if self.answer.standing == Status::Withdrawn {
+        if is_taken_back(self.answer.standing) {
             return Ok(None);
         }
         let (standing, as_sent) = self.exchange.create(self.source, &ours, |id| self.authored(id)).await?;
@@ -273,7 +273,8 @@ impl Letter<'_> {
         };
         let of_the_report = [Some(WithdrawReason::EnteredInError), Some(WithdrawReason::Deleted)];
         match self.answer.standing {
-            Status::Reviewed => Ok(()),
+            // A person has decided here as well, and later.
+            Status::Reviewed | Status::Refuted => Ok(()),
             Status::Withdrawn if of_the_report.contains(&self.answer.withdrawn) => Ok(()),
             _ => Err(ExchangeError::ChangedByPerson(reviewed)),
         }
@@ -309,6 +310,10 @@ fn under(json: &str, authored_as: &str, id: Option<&str>) -> String {
         Some(id) => json.replacen(&member, &format!("\"id\":\"{id}\","), 1),
         None => json.replacen(&member, "", 1),
     }
+}
+
+fn is_taken_back(standing: Status) -> bool {
+    matches!(standing, Status::Withdrawn | Status::Refuted)
 }
 
 fn status(standing: Status) -> &'static str {
