@@ -19,6 +19,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, ConfigSource, DatabaseConfig};
 use crate::domain::document::SourceName;
 use crate::exchange::Exchange;
+use crate::extract::Isolation;
 use crate::fhir::reference::BaseUrl;
 use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
@@ -171,7 +172,9 @@ fn pipeline(
     clock: &Arc<dyn Clock>,
 ) -> Arc<Pipeline> {
     let source_bases = sources.iter().map(|source| (source.name.clone(), source.base().clone())).collect();
-    Arc::new(Pipeline::new(store.clone(), Arc::clone(registry), base.clone(), source_bases, Arc::clone(clock)))
+    let (registry, clock) = (Arc::clone(registry), Arc::clone(clock));
+    let isolation = Isolation::of_this_program();
+    Arc::new(Pipeline::new(store.clone(), registry, base.clone(), source_bases, clock, isolation))
 }
 
 /// Says that the service is ready, and who answers.

@@ -9,10 +9,11 @@ use clap::{Args, Parser, Subcommand};
 
 use responsum::app::{self, Misuse, Role};
 use responsum::classify::model::Model;
-use responsum::command::{annotate, eval, extract, model, subscriptions, texts};
+use responsum::command::{annotate, eval, export, extract, model, subscriptions, texts};
 use responsum::config::{Config, ConfigError, ConfigSource};
 use responsum::domain::document::SourceName;
 use responsum::domain::job::JobKind;
+use responsum::extract::{self as reading, Isolation};
 use responsum::telemetry;
 
 /// Reads the reports an EHR already has and says, with evidence, whether the patient responded to treatment
@@ -48,8 +49,13 @@ enum Command {
     Migrate(DatabaseArgs),
     /// Give jobs that were given up another chance, once their cause is mended
     Replay(ReplayArgs),
+    /// Write what people have decided on answers, as labelled texts for `eval` and for training
+    ExportDecisions(ExportArgs),
     /// Ask a running service whether it is ready (exit status 0) or not (1); for container health checks
     Health(HealthArgs),
+    /// Read one attachment for another process of this program: its limits hold for this one alone
+    #[command(hide = true)]
+    ReadAttachment(ReadAttachmentArgs),
 }
 
 #[derive(Args)]
@@ -123,10 +129,36 @@ struct ReplayArgs {
 }
 
 #[derive(Args)]
+#[command(after_help = "\
+The rows hold the whole texts of reports: they are as confidential as the reports themselves. Each is
+{\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"category\"?, \"ambiguous\"?, \"evidence\", \"said\", \"comment\"?, \"decidedAt\"}.
+
+Examples:
+  responsum export-decisions > decisions.jsonl
+  responsum eval decisions.jsonl")]
+struct ExportArgs {
+    #[command(flatten)]
+    database: DatabaseArgs,
+    /// Also decisions that a later one on the same version of the report has changed
+    #[arg(long)]
+    all: bool,
+}
+
+#[derive(Args)]
 struct HealthArgs {
     /// Address of the service
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     address: std::net::SocketAddr,
+}
+
+#[derive(Args)]
+struct ReadAttachmentArgs {
+    /// What the attachment is
+    #[arg(long)]
+    format: String,
+    /// How many bytes come on standard input
+    #[arg(long)]
+    bytes: usize,
 }
 
 fn main() -> ExitCode {
@@ -169,6 +201,11 @@ fn run(command: Command) -> anyhow::Result<bool> {
         Command::CheckConfig(args) => check_config(args.config.as_deref()).map(|()| true),
         Command::Migrate(args) => migrate(&args).map(|()| true),
         Command::Replay(args) => replay(&args).map(|()| true),
+        Command::ReadAttachment(args) => {
+            reading::serve(&args.format, args.bytes, io::stdin().lock(), io::stdout().lock())?;
+            Ok(true)
+        }
+        Command::ExportDecisions(args) => export_decisions(&args).map(|()| true),
         Command::Health(args) => Ok(responsum::command::health::run(args.address)?),
     }
 }
@@ -216,6 +253,18 @@ fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bo
     })
 }
 
+fn export_decisions(args: &ExportArgs) -> anyhow::Result<()> {
+    let config = source(&args.database).load()?;
+    telemetry::start_logs();
+    runtime()?.block_on(async {
+        let database = app::Database::open(&config.database).await?;
+        let written = export::run(&database.store, args.all, &mut io::stdout().lock()).await;
+        database.close().await?;
+        writeln!(io::stderr(), "{} decisions", written?)?;
+        Ok(())
+    })
+}
+
 fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let config = source(&args.database).load()?;
     let name = args.source.as_deref().map(|name| {
@@ -249,14 +298,16 @@ fn extract_file(args: &ExtractArgs) -> anyhow::Result<()> {
     } else {
         std::fs::read(&args.file).with_context(|| format!("reading {}", args.file.display()))?
     };
-    extract::run(args.content_type.as_deref(), args.json, &input, &mut io::stdout().lock())?;
+    let isolation = Isolation::of_this_program();
+    extract::run(args.content_type.as_deref(), args.json, &input, &isolation, &mut io::stdout().lock())?;
     Ok(())
 }
 
 fn annotate_files(args: &annotate::AnnotateArgs) -> anyhow::Result<bool> {
     let classifier = args.model.start()?;
     let input = texts::open(&args.files)?;
-    let tally = annotate::run(&classifier, args.unit, input, io::stdout().lock(), progress())?;
+    let tally =
+        annotate::run(&classifier, args.unit, &Isolation::of_this_program(), input, io::stdout().lock(), progress())?;
     Ok(tally.failed == 0)
 }
 

@@ -6,13 +6,15 @@ use std::time::Instant;
 
 use crate::classify::ClassifyError;
 use crate::clock::Clock;
+use crate::digest::sha256;
 use crate::domain::annotation::{Annotation, ModelVersion};
 use crate::domain::document::{
-    AttachmentContent, Disposition, Document, DocumentId, ReportKey, SourceDocument, SourceName, WithdrawReason,
+    AttachmentContent, AttachmentKey, AttachmentRole, Disposition, Document, DocumentId, ReportKey, SourceDocument,
+    SourceName, WithdrawReason,
 };
 use crate::domain::job::{JobKind, LeasedJob, OnFailure, ReannotationId};
 use crate::domain::narrative::Narrative;
-use crate::extract;
+use crate::extract::{self, Isolation};
 use crate::fhir::reference::{self, BaseUrl};
 use crate::fhir::report::{self, ReadError};
 use crate::registry::{LoadedModel, Registry};
@@ -73,6 +75,7 @@ pub struct Pipeline {
     /// The base URLs of sources, by which their reports name each other.
     source_bases: BTreeMap<SourceName, BaseUrl>,
     clock: Arc<dyn Clock>,
+    isolation: Isolation,
 }
 
 impl Pipeline {
@@ -83,8 +86,9 @@ impl Pipeline {
         base: BaseUrl,
         source_bases: BTreeMap<SourceName, BaseUrl>,
         clock: Arc<dyn Clock>,
+        isolation: Isolation,
     ) -> Self {
-        Self { store, registry, base, source_bases, clock }
+        Self { store, registry, base, source_bases, clock, isolation }
     }
 
     /// Takes the job's document through all stages and ends the job with the results.
@@ -123,7 +127,7 @@ impl Pipeline {
     /// Annotates one resource of our own API with the model that answers for it, and stores nothing.
     pub async fn annotate(&self, source: SourceDocument) -> Result<Annotated, PipelineError> {
         let model = Arc::clone(self.registry.lineup().active(&SourceName::local()));
-        let (narrative, annotation) = annotate_with(&model, source).await?;
+        let (narrative, annotation) = annotate_with(&model, source, &self.isolation).await?;
         Ok(Annotated { narrative, annotation, model })
     }
 
@@ -133,7 +137,7 @@ impl Pipeline {
         // Asked once: the document is annotated by one model, and named as annotated by it, whatever is switched meanwhile.
         let lineup = self.registry.lineup();
         let source = &document.key.source;
-        let reading = self.read(&document, lineup.active(source)).await?;
+        let reading = self.read(&document, lineup.active(source), true).await?;
         let shadows: Vec<String> = lineup.shadows(source).map(|model| model.name.clone()).collect();
         let started = Instant::now();
         self.store.settle(job, &document, &reading, &shadows, self.clock.now()).await?;
@@ -151,7 +155,7 @@ impl Pipeline {
             telemetry::shadow_document("dropped");
             return Ok(self.store.end_job(job).await?);
         };
-        let reading = self.read(&document, model).await?;
+        let reading = self.read(&document, model, false).await?;
         self.store.settle_shadow(job, &document, &reading, self.clock.now()).await?;
         telemetry::shadow_document(if reading.annotated.is_some() { "annotated" } else { "nothing" });
         Ok(())
@@ -169,7 +173,7 @@ impl Pipeline {
         };
         let document = self.store.document_by_id(next).await?;
         let (outcome, why);
-        let reading = self.read(&document, &model).await;
+        let reading = self.read(&document, &model, false).await;
         let answers = self.registry.lineup().active(&document.key.source).version() == model.version();
         let step = match &reading {
             Ok(reading) if answers => {
@@ -200,7 +204,8 @@ impl Pipeline {
         (model.version().sha256 == run.model.sha256 && !model.classifier.is_stopped()).then(|| Arc::clone(model))
     }
 
-    async fn read(&self, document: &Document, model: &LoadedModel) -> Result<Reading, PipelineError> {
+    /// Reads a document. One that is `new` is not annotated if another report with the same attachment has the answer.
+    async fn read(&self, document: &Document, model: &LoadedModel, new: bool) -> Result<Reading, PipelineError> {
         let version: ModelVersion = model.version().clone();
         if document.deleted {
             return Ok(Reading {
@@ -208,6 +213,7 @@ impl Pipeline {
                 about: crate::domain::document::About::default(),
                 replaces: Vec::new(),
                 annotated: None,
+                attachments: Vec::new(),
                 model: version,
             });
         }
@@ -219,11 +225,28 @@ impl Pipeline {
         reference::resolve(&mut source.about.encounter, &document.links);
         let (disposition, about) = (source.disposition, source.about.clone());
         let replaces = self.replaced(document, &source);
+        let attachments = self.attachment_keys(&source);
         let annotated = match disposition {
-            Disposition::Annotate => Some(annotate_with(model, source).await?),
+            Disposition::Annotate
+                if new && self.store.is_answered_elsewhere(document, &about, &attachments).await? =>
+            {
+                None
+            }
+            Disposition::Annotate => Some(annotate_with(model, source, &self.isolation).await?),
             Disposition::Keep | Disposition::Withdraw(_) => None,
         };
-        Ok(Reading { disposition, about, replaces, annotated, model: version })
+        Ok(Reading { disposition, about, replaces, annotated, attachments, model: version })
+    }
+
+    /// By what another report's attachment is known to be the same as one of these.
+    fn attachment_keys(&self, source: &SourceDocument) -> Vec<AttachmentKey> {
+        let own = source.attachments.iter().filter(|attachment| attachment.role == AttachmentRole::Report);
+        own.filter_map(|attachment| match &attachment.content {
+            AttachmentContent::Bytes(bytes) => Some(AttachmentKey::Bytes(sha256(bytes))),
+            AttachmentContent::Url(url) => self.base.absolute(url).map(AttachmentKey::Url),
+            AttachmentContent::NotFetched(_) | AttachmentContent::Malformed(_) | AttachmentContent::Empty => None,
+        })
+        .collect()
     }
 
     /// The reports of the same source that the document says it replaces.
@@ -259,11 +282,16 @@ fn give_contents(source: &mut SourceDocument, contents: &[FetchedContent]) {
 }
 
 /// Extracts the narrative and asks the model.
-async fn annotate_with(model: &LoadedModel, source: SourceDocument) -> Result<(Narrative, Annotation), PipelineError> {
+async fn annotate_with(
+    model: &LoadedModel,
+    source: SourceDocument,
+    isolation: &Isolation,
+) -> Result<(Narrative, Annotation), PipelineError> {
     let started = Instant::now();
     // Markup can take a while and must not hold up other requests.
-    let narrative =
-        tokio::task::spawn_blocking(|| extract::narrative(source)).await.map_err(|_| PipelineError::Extract)?;
+    let isolation = isolation.clone();
+    let reading = tokio::task::spawn_blocking(move || extract::narrative(source, &isolation));
+    let narrative = reading.await.map_err(|_| PipelineError::Extract)?;
     telemetry::stage_took("extract", started.elapsed().as_secs_f64());
     let started = Instant::now();
     let annotation = model.classifier.annotate(&narrative).await.map_err(PipelineError::Classify)?;
@@ -276,6 +304,7 @@ fn outcome(reading: &Reading) -> (&'static str, &'static str) {
     match (&reading.annotated, reading.disposition) {
         (Some((_, annotation)), _) => ("annotated", annotation.label.code()),
         (None, Disposition::Withdraw(_)) => ("withdrawn", "none"),
-        (None, Disposition::Annotate | Disposition::Keep) => ("kept", "none"),
+        (None, Disposition::Annotate) => ("linked", "none"),
+        (None, Disposition::Keep) => ("kept", "none"),
     }
 }

@@ -59,8 +59,20 @@ fn a_module_names_only_those_that_the_map_allows() {
         // `$annotate` answers with what the pipeline says; its errors are told here.
         (
             "web",
-            &["classify", "config", "fhir", "notified", "pipeline", "receive", "registry", "source", "store", "telemetry"][..],
+            &[
+                "classify",
+                "config",
+                "fhir",
+                "notified",
+                "pipeline",
+                "receive",
+                "registry",
+                "source",
+                "store",
+                "telemetry",
+            ][..],
         ),
+        // Subscriptions are made at the sources and kept; decisions are exported.
         ("command", &["classify", "config", "extract", "fhir", "source", "store", "subscriptions"][..]),
         // It reads names and defaults that a model is run with.
         ("config", &["classify"][..]),
@@ -104,6 +116,7 @@ fn each_library_lives_where_the_map_says() {
         ("sqlx::", &["src/store/", "src/app.rs"][..]),
         ("actix_web::", &["src/web/"][..]),
         ("scraper::", &["src/extract/"][..]),
+        ("hayro", &["src/extract/pdf/"][..]),
         ("fhir_sdk", &[][..]),
         ("reqwest", &["src/source/"][..]),
     ] {

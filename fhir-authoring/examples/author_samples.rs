@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 use responsum_fhir_authoring::{
-    Activity, AgentDraft, AgentRole, CapabilityDraft, Category, DeviceDraft, EffectiveDraft, EntityDraft, EntityRole,
-    EvidenceDraft, IdentifierDraft, IssueCode, IssueDraft, IssueSeverity, Label, ObservationDraft, ObservationStatus,
-    OperationDraft, ProvenanceDraft, ReasonDraft, ReferenceDraft, ResourceDraft, SearchParamDraft, SearchType,
-    SystemInteraction, TypeInteraction, Withdrawal, capability_statement, device, observation, operation_outcome,
-    provenance, terms,
+    Activity, AgentDraft, AgentRole, CapabilityDraft, Category, DeviceDraft, DiseaseStatusDraft, EffectiveDraft,
+    EntityDraft, EntityRole, EvidenceDraft, IdentifierDraft, IssueCode, IssueDraft, IssueSeverity, Label,
+    ObservationDraft, ObservationStatus, OperationDraft, PersonDraft, ProvenanceDraft, ReasonDraft, ReferenceDraft,
+    ReportKind, ResourceDraft, SearchParamDraft, SearchType, SystemInteraction, Trend, TypeInteraction, Withdrawal,
+    capability_statement, device, disease_status, observation, operation_outcome, provenance, terms,
 };
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
@@ -29,6 +29,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     write(&folder, "Provenance-created", &provenance(&created())?)?;
     write(&folder, "Provenance-withdrawn", &provenance(&withdrawn())?)?;
     write(&folder, "Provenance-reviewed", &provenance(&reviewed())?)?;
+    write(&folder, "Provenance-refuted", &provenance(&refuted())?)?;
+    write(&folder, "Provenance-corrected", &provenance(&corrected_by())?)?;
+    write(&folder, "Observation-confirmed", &observation(&confirmed())?.json)?;
+    write(&folder, "Observation-corrected", &observation(&corrected())?.json)?;
+    write(&folder, "Observation-disease-status", &disease_status(&status_of_the_disease())?)?;
+    for trend in Trend::ALL {
+        let draft = DiseaseStatusDraft { trend: *trend, report_kind: None, ..status_of_the_disease() };
+        write(&folder, &format!("Observation-disease-status-{}", trend.code()), &disease_status(&draft)?)?;
+    }
     write(&folder, "Device", &device(&model())?)?;
     write(&folder, "OperationOutcome", &operation_outcome(&issues()))?;
     write(&folder, "OperationOutcome-none", &operation_outcome(&[]))?;
@@ -64,8 +73,10 @@ fn answer(label: Label) -> ObservationDraft {
         label,
         category: Some(if responded { Category::Partial } else { Category::NoResponse }),
         confidence: Some(0.973_12),
-        device: at(&format!("Device/{DEVICE}")),
-        derived_from: Some(at("DocumentReference/note-7")),
+        device: Some(at(&format!("Device/{DEVICE}"))),
+        performer: None,
+        report_kind: Some(ReportKind::Imaging),
+        derived_from: vec![at("DocumentReference/note-7")],
         evidence: vec![
             EvidenceDraft {
                 reference: format!("{BASE}/Binary/narrative-7"),
@@ -97,7 +108,8 @@ fn bare() -> ObservationDraft {
         subject: Some(ReferenceDraft { reference: None, identifier: Some(mrn) }),
         encounter: None,
         effective: None,
-        derived_from: None,
+        report_kind: None,
+        derived_from: Vec::new(),
         evidence: Vec::new(),
         ..answer(Label::NotResponded)
     }
@@ -113,7 +125,7 @@ fn created() -> ProvenanceDraft {
         recorded: NOW,
         activity: Activity::Create,
         reason: ReasonDraft::AiAsserted,
-        agents: vec![AgentDraft { role: AgentRole::Assembler, who: at(&format!("Device/{DEVICE}")) }],
+        agents: vec![AgentDraft { role: AgentRole::Assembler, who: at(&format!("Device/{DEVICE}")), name: None }],
         entities: vec![
             EntityDraft { role: EntityRole::Source, what: at("DiagnosticReport/7/_history/2") },
             EntityDraft { role: EntityRole::Derivation, what: at("Binary/narrative-7") },
@@ -134,8 +146,86 @@ fn reviewed() -> ProvenanceDraft {
     ProvenanceDraft {
         activity: Activity::Update,
         reason: ReasonDraft::Reviewed,
-        agents: vec![AgentDraft { role: AgentRole::Verifier, who: at("Practitioner/3") }],
+        agents: [
+            vec![AgentDraft {
+                role: AgentRole::Verifier,
+                who: at("Practitioner/3"),
+                name: Some("Dr. Adams".to_owned()),
+            }],
+            created().agents,
+        ]
+        .concat(),
         ..created()
+    }
+}
+
+fn corrected_by() -> ProvenanceDraft {
+    ProvenanceDraft {
+        reason: ReasonDraft::Reviewed,
+        agents: vec![AgentDraft { role: AgentRole::Author, who: at("Practitioner/3"), name: None }],
+        entities: [
+            created().entities,
+            vec![EntityDraft {
+                role: EntityRole::Revision,
+                what: at("Observation/obs-2fd4e1c67a2d28fced849ee1bb76e7391b93eb12/_history/1"),
+            }],
+        ]
+        .concat(),
+        ..created()
+    }
+}
+
+fn refuted() -> ProvenanceDraft {
+    ProvenanceDraft {
+        activity: Activity::Nullify,
+        reason: ReasonDraft::Withdrawn(Withdrawal::Refuted),
+        agents: vec![AgentDraft { role: AgentRole::Verifier, who: at("Practitioner/3"), name: None }],
+        ..created()
+    }
+}
+
+fn adams() -> PersonDraft {
+    PersonDraft { reference: format!("{BASE}/Practitioner/3"), name: Some("Dr. Adams".to_owned()) }
+}
+
+fn confirmed() -> ObservationDraft {
+    ObservationDraft {
+        version_id: Some("2".to_owned()),
+        status: ObservationStatus::Final,
+        performer: Some(adams()),
+        ..answer(Label::Responded)
+    }
+}
+
+/// What a person puts in the place of a refuted answer.
+fn corrected() -> ObservationDraft {
+    ObservationDraft {
+        id: "cor-2fd4e1c67a2d28fced849ee1bb76e7391b93eb12".to_owned(),
+        status: ObservationStatus::Final,
+        device: None,
+        performer: Some(adams()),
+        confidence: None,
+        evidence: Vec::new(),
+        ..answer(Label::NotResponded)
+    }
+}
+
+fn status_of_the_disease() -> DiseaseStatusDraft {
+    DiseaseStatusDraft {
+        id: "mcode-2fd4e1c67a2d28fced849ee1bb76e7391b93eb12".to_owned(),
+        version_id: Some("1".to_owned()),
+        last_updated: Some(NOW),
+        source: Some(format!("{BASE}/DocumentReference/note-7")),
+        identifiers: Vec::new(),
+        status: ObservationStatus::Final,
+        subject: at("Patient/1"),
+        encounter: Some(at("Encounter/9")),
+        effective: "2026-02-27T16:40:00-05:00".to_owned(),
+        issued: NOW,
+        performer: adams(),
+        trend: Trend::Improved,
+        report_kind: Some(ReportKind::Imaging),
+        derived_from: vec![at("DocumentReference/note-7")],
     }
 }
 

@@ -6,7 +6,7 @@ use fhir_sdk::r4b::types::{CodeableConcept, Coding, Identifier, Meta, Quantity, 
 use fhir_sdk::{Date, DateTime, Instant};
 use time::OffsetDateTime;
 
-use crate::draft::{IdentifierDraft, ReferenceDraft};
+use crate::draft::{IdentifierDraft, PersonDraft, ReferenceDraft, ReportKind};
 use crate::{AuthoringError, built, terms};
 
 /// The value of one of FHIR's required code enums. The codes come from our own enums, whose tests try each.
@@ -59,6 +59,30 @@ pub(crate) fn reference(draft: &ReferenceDraft) -> Result<Option<Reference>, Aut
     }
     let reference = built("Reference", builder.build())?;
     Ok((reference.reference.is_some() || reference.identifier.is_some()).then_some(reference))
+}
+
+/// The references that have a part.
+pub(crate) fn references(drafts: &[ReferenceDraft]) -> Result<Vec<Option<Reference>>, AuthoringError> {
+    drafts.iter().filter_map(|one| reference(one).transpose()).map(|one| one.map(Some)).collect()
+}
+
+/// The identifiers that have a part.
+pub(crate) fn identifiers(drafts: &[IdentifierDraft]) -> Result<Vec<Option<Identifier>>, AuthoringError> {
+    drafts.iter().filter_map(|one| identifier(one).transpose()).map(|one| one.map(Some)).collect()
+}
+
+/// A person, by reference and name.
+pub(crate) fn person(draft: &PersonDraft) -> Result<Reference, AuthoringError> {
+    let mut builder = Reference::builder().reference(draft.reference.clone());
+    if let Some(name) = filled(draft.name.as_ref()) {
+        builder = builder.display(name);
+    }
+    built("Reference", builder.build())
+}
+
+/// `Observation.category`.
+pub(crate) fn category_of(kind: ReportKind) -> Result<CodeableConcept, AuthoringError> {
+    one_coding(terms::SYSTEM_CATEGORY_OF_OBSERVATION, kind.code(), kind.display())
 }
 
 /// Text that is there and not blank.

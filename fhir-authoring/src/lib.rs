@@ -11,6 +11,7 @@
 mod capability;
 mod datatypes;
 mod device;
+mod disease_status;
 mod draft;
 mod observation;
 mod outcome;
@@ -20,6 +21,7 @@ pub mod terms;
 pub use capability::capability_statement;
 pub use datatypes::is_date_time;
 pub use device::device;
+pub use disease_status::disease_status;
 pub use draft::*;
 pub use observation::observation;
 pub use outcome::operation_outcome;
@@ -54,6 +56,12 @@ pub enum AuthoringError {
     /// An evidence span reaches past what FHIR's 32-bit `integer` can say.
     #[error("reading an evidence span: its offset or length is above 2147483647")]
     EvidenceSpan,
+    /// A date that must be there is no FHIR `dateTime`.
+    #[error("reading the effective date: it is not a FHIR dateTime")]
+    Effective,
+    /// Nobody is named who says it.
+    #[error("naming who says it: there is nobody")]
+    Performer,
     /// The capability statement names a resource type that FHIR does not have.
     #[error("reading the capabilities: there is no such resource type")]
     ResourceType,

@@ -3,39 +3,33 @@
 use fhir_sdk::r4b::resources::{
     Observation, ObservationComponent, ObservationComponentValue, ObservationEffective, ObservationValue,
 };
-use fhir_sdk::r4b::types::{CodeableConcept, Extension, ExtensionValue, Identifier, Period};
+use fhir_sdk::r4b::types::{CodeableConcept, Extension, ExtensionValue, Period};
 
 use crate::datatypes::{
-    MetaParts, ai_asserted, code, coding, concept, date_time, identifier, instant, meta, one_coding, probability,
-    reference,
+    MetaParts, ai_asserted, category_of, code, coding, concept, date_time, identifiers, instant, meta, one_coding,
+    person, probability, reference, references,
 };
 use crate::draft::{
     Authored, Category, EffectiveDraft, EvidenceDraft, Label, LeftOut, ObservationDraft, ReferenceDraft,
 };
 use crate::{AuthoringError, built, terms, written};
 
-/// Writes an Observation of our profile; see `fhir-profiles/`.
+/// Writes an Observation of our profiles; see `fhir-profiles/`.
 ///
 /// What FHIR cannot hold of the report's own dates is left out and named in the result.
 pub fn observation(draft: &ObservationDraft) -> Result<Authored, AuthoringError> {
     let mut left_out = Vec::new();
-    let identifiers: Vec<Option<Identifier>> = draft
-        .identifiers
-        .iter()
-        .map(identifier)
-        .filter_map(Result::transpose)
-        .map(|one| one.map(Some))
-        .collect::<Result<_, _>>()?;
+    let by_machine = draft.device.is_some();
     let mut builder = Observation::builder()
         .id(draft.id.clone())
         .meta(meta(MetaParts {
             version_id: draft.version_id.as_ref(),
             last_updated: draft.last_updated,
             source: draft.source.as_ref(),
-            profile: terms::PROFILE_OBSERVATION,
-            security: Some(ai_asserted()?),
+            profile: if by_machine { terms::PROFILE_OBSERVATION } else { terms::PROFILE_STATEMENT },
+            security: if by_machine { Some(ai_asserted()?) } else { None },
         })?)
-        .identifier(identifiers)
+        .identifier(identifiers(&draft.identifiers)?)
         .status(code(draft.status.code()))
         .code(task(draft.about_cancer)?)
         .issued(instant(draft.issued))
@@ -50,12 +44,16 @@ pub fn observation(draft: &ObservationDraft) -> Result<Authored, AuthoringError>
     if let Some(effective) = draft.effective.as_ref().and_then(|given| effective(given, &mut left_out)) {
         builder = builder.effective(effective?);
     }
-    if let Some(device) = reference(&draft.device)? {
+    if let Some(device) = draft.device.as_ref().map(reference).transpose()?.flatten() {
         builder = builder.device(device);
     }
-    if let Some(source) = draft.derived_from.as_ref().filter(|source| may_derive_from(source)) {
-        builder = builder.derived_from(reference(source)?.into_iter().map(Some).collect());
+    if let Some(performer) = &draft.performer {
+        builder = builder.performer(vec![Some(person(performer)?)]);
     }
+    if let Some(kind) = draft.report_kind {
+        builder = builder.category(vec![Some(category_of(kind)?)]);
+    }
+    builder = builder.derived_from(references(&may_derive_from(&draft.derived_from))?);
     let observation = built("Observation", builder.build())?;
     Ok(Authored { json: written("Observation", serde_json::to_string(&observation))?, left_out })
 }
@@ -92,7 +90,7 @@ fn derivation(evidence: &EvidenceDraft) -> Result<Extension, AuthoringError> {
     built("Extension", builder.build())
 }
 
-fn extension(url: &str, value: ExtensionValue) -> Result<Extension, AuthoringError> {
+pub(crate) fn extension(url: &str, value: ExtensionValue) -> Result<Extension, AuthoringError> {
     built("Extension", Extension::builder().url(url.to_owned()).value(value).build())
 }
 
@@ -171,12 +169,13 @@ fn effective(
     }
 }
 
-/// Whether R4's `Observation.derivedFrom` allows it. Of the two resources that carry reports it allows one.
-fn may_derive_from(source: &ReferenceDraft) -> bool {
-    let names = |kind: &str| {
+/// Those that R4's `Observation.derivedFrom` allows. Of the two resources that carry reports it allows one.
+pub(crate) fn may_derive_from(sources: &[ReferenceDraft]) -> Vec<ReferenceDraft> {
+    let names = |source: &ReferenceDraft, kind: &str| {
         source.reference.as_deref().is_some_and(|literal| literal.split('/').any(|segment| segment == kind))
     };
-    !names("DiagnosticReport") || names("DocumentReference")
+    let allowed = |source: &&ReferenceDraft| !names(source, "DiagnosticReport") || names(source, "DocumentReference");
+    sources.iter().filter(allowed).cloned().collect()
 }
 
 #[cfg(test)]
@@ -206,8 +205,10 @@ mod tests {
             label: Label::NotResponded,
             category: Some(Category::Progressive),
             confidence: Some(f64::from(0.873_456_f32)),
-            device: ReferenceDraft::to("Device/model-1"),
-            derived_from: None,
+            device: Some(ReferenceDraft::to("Device/model-1")),
+            performer: None,
+            report_kind: None,
+            derived_from: Vec::new(),
             evidence: vec![EvidenceDraft {
                 reference: "Binary/narrative-7".to_owned(),
                 path: None,
@@ -314,6 +315,30 @@ mod tests {
     }
 
     #[test]
+    fn what_a_person_says_has_the_person_and_no_machine() {
+        let performer =
+            Some(crate::PersonDraft { reference: "Practitioner/17".to_owned(), name: Some("A".to_owned()) });
+        let (confirmed, _) = read(&ObservationDraft {
+            status: ObservationStatus::Final,
+            performer: performer.clone(),
+            report_kind: Some(crate::ReportKind::Imaging),
+            ..draft()
+        });
+        assert_eq!(confirmed["performer"], json!([{"reference": "Practitioner/17", "display": "A"}]));
+        assert_eq!(confirmed["category"][0]["coding"][0]["code"], "imaging");
+        assert_eq!(confirmed["meta"]["security"][0]["code"], "AIAST");
+        let (said, _) = read(&ObservationDraft {
+            status: ObservationStatus::Final,
+            performer,
+            device: None,
+            confidence: None,
+            ..draft()
+        });
+        assert_eq!(said["meta"]["profile"], json!([terms::PROFILE_STATEMENT]));
+        assert!(said.get("device").is_none() && said["meta"].get("security").is_none(), "{said}");
+    }
+
+    #[test]
     fn what_was_taken_back_keeps_its_content() {
         let (mut standing, _) = read(&draft());
         let (withdrawn, _) = read(&ObservationDraft { status: ObservationStatus::EnteredInError, ..draft() });
@@ -352,7 +377,7 @@ mod tests {
             ("DocumentReference/7", json!([{"reference": "DocumentReference/7"}])),
             ("urn:uuid:6f1f2b0e", json!([{"reference": "urn:uuid:6f1f2b0e"}])),
         ] {
-            let derived_from = Some(ReferenceDraft::to(source));
+            let derived_from = vec![ReferenceDraft::to(source)];
             assert_eq!(read(&ObservationDraft { derived_from, ..draft() }).0["derivedFrom"], expected);
         }
     }

@@ -21,28 +21,28 @@ pub fn provenance(draft: &ProvenanceDraft) -> Result<String, AuthoringError> {
         })?)
         .target(reference(&draft.target)?.into_iter().map(Some).collect())
         .recorded(instant(draft.recorded))
+        .reason(vec![Some(reason(draft.reason)?)])
         .activity(one_coding(terms::SYSTEM_DATA_OPERATION, draft.activity.code(), draft.activity.display())?)
         .agent(draft.agents.iter().map(|one| agent(one).map(Some)).collect::<Result<_, _>>()?)
         .entity(draft.entities.iter().map(|one| entity(one).map(Some)).collect::<Result<_, _>>()?);
     if let Some(occurred) = draft.occurred {
         builder = builder.occurred(ProvenanceOccurred::DateTime(DateTime::DateTime(instant(occurred))));
     }
-    if let Some(reason) = reason(draft.reason)? {
-        builder = builder.reason(vec![Some(reason)]);
-    }
     let provenance = built("Provenance", builder.build())?;
     written("Provenance", serde_json::to_string(&provenance))
 }
 
-fn reason(draft: ReasonDraft) -> Result<Option<CodeableConcept>, AuthoringError> {
+fn reason(draft: ReasonDraft) -> Result<CodeableConcept, AuthoringError> {
     match draft {
-        ReasonDraft::AiAsserted => Ok(Some(concept(vec![ai_asserted()?])?)),
+        ReasonDraft::AiAsserted => concept(vec![ai_asserted()?]),
         ReasonDraft::Withdrawn(reason) => {
             let mut concept = one_coding(terms::SYSTEM_WITHDRAWAL, reason.code(), reason.display())?;
             concept.text = Some(reason.display().to_owned());
-            Ok(Some(concept))
+            Ok(concept)
         }
-        ReasonDraft::Reviewed => Ok(None),
+        ReasonDraft::Reviewed => {
+            one_coding(terms::SYSTEM_OBSERVATION_VALUE, terms::CODE_CLINICIAN_ASSERTED, "clinician asserted")
+        }
     }
 }
 
@@ -52,7 +52,8 @@ fn agent(draft: &AgentDraft) -> Result<ProvenanceAgent, AuthoringError> {
         draft.role.code(),
         draft.role.display(),
     )?);
-    if let Some(who) = reference(&draft.who)? {
+    if let Some(mut who) = reference(&draft.who)? {
+        who.display.clone_from(&draft.name);
         builder = builder.who(who);
     }
     built("Provenance.agent", builder.build())
@@ -85,7 +86,11 @@ mod tests {
             recorded: datetime!(2026-03-02 09:15:30 UTC),
             activity: Activity::Update,
             reason: ReasonDraft::AiAsserted,
-            agents: vec![AgentDraft { role: AgentRole::Assembler, who: ReferenceDraft::to("Device/model-1") }],
+            agents: vec![AgentDraft {
+                role: AgentRole::Assembler,
+                who: ReferenceDraft::to("Device/model-1"),
+                name: None,
+            }],
             entities: vec![EntityDraft {
                 role: EntityRole::Source,
                 what: ReferenceDraft::to("DiagnosticReport/7/_history/2"),
@@ -141,12 +146,27 @@ mod tests {
     }
 
     #[test]
+    fn a_review_names_the_person_beside_the_device() {
+        let person = AgentDraft {
+            role: AgentRole::Verifier,
+            who: ReferenceDraft::to("Practitioner/17"),
+            name: Some("Dr. Adams".to_owned()),
+        };
+        let agents = [vec![person], draft().agents].concat();
+        let provenance = read(&ProvenanceDraft { reason: ReasonDraft::Reviewed, agents, ..draft() });
+        assert_eq!(provenance["reason"][0]["coding"][0]["code"], "CLINAST");
+        let who = json!({"reference": "Practitioner/17", "display": "Dr. Adams"});
+        assert_eq!(provenance["agent"][0]["who"], who);
+        assert_eq!(provenance["agent"][1]["who"]["reference"], "Device/model-1");
+    }
+
+    #[test]
     fn every_entity_role_can_be_written_and_an_agent_without_a_name_is_refused() {
         for role in EntityRole::ALL {
             let entities = vec![EntityDraft { role: *role, what: ReferenceDraft::to("Binary/1") }];
             assert_eq!(read(&ProvenanceDraft { entities, ..draft() })["entity"][0]["role"], role.code());
         }
-        let agents = vec![AgentDraft { role: AgentRole::Verifier, who: ReferenceDraft::default() }];
+        let agents = vec![AgentDraft { role: AgentRole::Verifier, who: ReferenceDraft::default(), name: None }];
         let refused = provenance(&ProvenanceDraft { agents, ..draft() });
         assert!(matches!(refused, Err(AuthoringError::Build { resource: "Provenance.agent", .. })));
     }

@@ -5,6 +5,10 @@ pub const CANONICAL: &str = "http://responsum.health/fhir";
 
 /// Our profile of Observation.
 pub const PROFILE_OBSERVATION: &str = "http://responsum.health/fhir/StructureDefinition/treatment-response";
+/// Our profile of an Observation that a person puts in the place of a refuted one.
+pub const PROFILE_STATEMENT: &str = "http://responsum.health/fhir/StructureDefinition/corrected-treatment-response";
+/// mCODE's profile of a cancer's status (STU 4).
+pub const PROFILE_DISEASE_STATUS: &str = "http://hl7.org/fhir/us/mcode/StructureDefinition/mcode-cancer-disease-status";
 /// Our profile of Provenance.
 pub const PROFILE_PROVENANCE: &str = "http://responsum.health/fhir/StructureDefinition/treatment-response-provenance";
 /// Our profile of Device.
@@ -35,6 +39,10 @@ pub const CODE_CONFIDENCE: &str = "confidence";
 pub const SYSTEM_LOINC: &str = "http://loinc.org";
 /// LOINC "Response to cancer treatment".
 pub const LOINC_CANCER_RESPONSE: &str = "88040-1";
+/// LOINC "Cancer disease progression".
+pub const LOINC_DISEASE_STATUS: &str = "97509-4";
+/// Kinds of Observations.
+pub const SYSTEM_CATEGORY_OF_OBSERVATION: &str = "http://terminology.hl7.org/CodeSystem/observation-category";
 /// SNOMED CT.
 pub const SYSTEM_SNOMED: &str = "http://snomed.info/sct";
 /// UCUM.
@@ -43,6 +51,8 @@ pub const SYSTEM_UCUM: &str = "http://unitsofmeasure.org";
 pub const SYSTEM_OBSERVATION_VALUE: &str = "http://terminology.hl7.org/CodeSystem/v3-ObservationValue";
 /// "Artificial Intelligence asserted".
 pub const CODE_AI_ASSERTED: &str = "AIAST";
+/// "clinician asserted", of [`SYSTEM_OBSERVATION_VALUE`].
+pub const CODE_CLINICIAN_ASSERTED: &str = "CLINAST";
 /// HL7 v3 `DataOperation`: what a Provenance's activity did.
 pub const SYSTEM_DATA_OPERATION: &str = "http://terminology.hl7.org/CodeSystem/v3-DataOperation";
 /// Who took part in a Provenance's activity, and how.
@@ -53,3 +63,6 @@ pub const SYSTEM_AI_DEVICE_TYPE: &str = "http://hl7.org/fhir/uv/aitransparency/C
 /// The standard extension that points at the text that something was drawn from (FHIR Extensions Pack 5.2.0,
 /// "Resource Derivation Reference": `reference`, `path`, `offset`, `length`).
 pub const EXTENSION_DERIVATION: &str = "http://hl7.org/fhir/StructureDefinition/derivation-reference";
+/// mCODE's extension that says what kind of evidence a cancer's status rests on (STU 4).
+pub const EXTENSION_EVIDENCE_TYPE: &str =
+    "http://hl7.org/fhir/us/mcode/StructureDefinition/mcode-cancer-disease-status-evidence-type";

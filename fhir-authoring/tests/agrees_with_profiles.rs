@@ -45,6 +45,7 @@ fn code_systems_have_the_codes_and_displays_that_we_write() {
 fn profiles_have_the_canonical_urls_that_we_claim() {
     for (name, url) in [
         ("treatment-response", terms::PROFILE_OBSERVATION),
+        ("corrected-treatment-response", terms::PROFILE_STATEMENT),
         ("treatment-response-provenance", terms::PROFILE_PROVENANCE),
         ("model-device", terms::PROFILE_DEVICE),
     ] {

@@ -58,6 +58,8 @@ Description: "Why an answer was taken back."
 * #superseded "The report was superseded or replaced" "The report says that it is superseded, or another one replaces it."
 * #no-longer-stated "The report no longer states whether the patient responded" "The newest version of the report no longer says it, or its text cannot be read."
 * #no-longer-reported "The report was cancelled or is not yet reported" "The newest version of the report is one that is not read."
+* #refuted "A person has refuted it" "A person says that the answer is wrong."
+* #linked "Another report with the same attachment has the answer" "The report has the same attachment as another one, whose answer stands for both."
 
 CodeSystem: DeviceVersionTypeCodes
 Id: device-version-type

@@ -4,7 +4,7 @@ Id: treatment-response
 Title: "Response to treatment"
 Description: "Whether the patient responded to treatment, as a report tells it, with the words that say so. What software read is preliminary until a person has confirmed it."
 * insert Active
-* obeys trs-category and trs-confidence and trs-source and trs-evidence
+* obeys trs-category and trs-confidence and trs-source and trs-evidence and trs-final
 * meta 1..1
 * meta.security 1..*
 * meta.security ^slicing.discriminator[0].type = #value
@@ -37,6 +37,9 @@ Description: "Whether the patient responded to treatment, as a report tells it, 
 * code.coding[cancer] ^short = "Where the report is about cancer"
 * effective[x] only dateTime or Period
 * issued 1..1
+* performer only Reference(Practitioner or PractitionerRole or Organization)
+* performer ^short = "The person who has confirmed it"
+* category ^short = "What kind of report tells it"
 * value[x] 1..1
 * value[x] only CodeableConcept
 * valueCodeableConcept from LabelValues (required)
@@ -85,3 +88,8 @@ Invariant: trs-evidence
 Description: "Each derivation-reference of the answer says where its words are: a reference, an offset and a length, at most a path beside them, each of its type."
 Severity: #error
 Expression: "value.extension.where(url = 'http://hl7.org/fhir/StructureDefinition/derivation-reference').all(extension.where(url = 'reference').count() = 1 and extension.where(url = 'offset').count() = 1 and extension.where(url = 'length').count() = 1 and extension.where(url = 'path').count() <= 1 and extension.all(url in ('reference' | 'path' | 'offset' | 'length')) and extension.where(url = 'reference').value.reference.exists() and extension.where(url = 'offset').value.is(integer) and extension.where(url = 'length').value.is(integer))"
+
+Invariant: trs-final
+Description: "What is final has been confirmed by a person or an organization that answers for one."
+Severity: #error
+Expression: "status = 'final' implies (performer.exists() and performer.all(reference.exists() implies reference.matches('(^|/)(Practitioner|PractitionerRole|Organization)/')))"

@@ -8,3 +8,26 @@ pub mod graph_file;
 pub mod graph_weights;
 #[path = "../../src/classify/spark/mod.rs"]
 pub mod spark;
+
+/// The vocabulary that the readers of reports share.
+#[path = "../../src/domain"]
+pub mod domain {
+    pub mod narrative;
+    pub mod source_map;
+}
+
+/// The readers of reports.
+#[path = "../../src/extract"]
+pub mod extract {
+    mod plain;
+    #[path = "../../fuzz/src/rendition.rs"]
+    pub mod rendition;
+    mod rtf;
+    mod sheet;
+    mod symbols;
+
+    /// Reads RTF.
+    pub fn rtf(bytes: &[u8]) -> Result<rendition::Reading, rendition::Refusal> {
+        rtf::read(bytes)
+    }
+}

@@ -97,13 +97,18 @@ impl CatchUps {
 
     async fn read_lines(&self, source: &Source, export: &mut Export, body: &Bytes) -> Result<(), CatchUpError> {
         let skipped = usize::try_from(export.line).unwrap_or(usize::MAX);
-        let lines: Vec<Bytes> = body.split(|byte| *byte == b'\n').skip(skipped).map(|line| body.slice_ref(line)).collect();
+        let lines: Vec<Bytes> =
+            body.split(|byte| *byte == b'\n').skip(skipped).map(|line| body.slice_ref(line)).collect();
         for lines in lines.chunks(LINES_AT_ONCE) {
             let mut intake = self.store.intake(self.clock.now()).await?;
             let mut unreadable = 0;
             for line in lines.iter().filter(|line| !line.trim_ascii().is_empty()) {
                 let key = report::head(line).ok().and_then(|head| {
-                    Some(ReportKey { source: source.name.clone(), resource_type: head.resource_type, logical_id: head.logical_id? })
+                    Some(ReportKey {
+                        source: source.name.clone(),
+                        resource_type: head.resource_type,
+                        logical_id: head.logical_id?,
+                    })
                 });
                 let read = match key {
                     Some(key) => take_bytes(&mut intake, source, key, line.clone()).await?,

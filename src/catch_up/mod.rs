@@ -147,7 +147,11 @@ async fn take_bytes(intake: &mut Intake, source: &Source, key: ReportKey, bytes:
 /// Tells that something could not be read: never what.
 fn tell_unreadable(source: &Source, unreadable: usize) {
     if unreadable > 0 {
-        tracing::warn!(source = source.name.as_str(), unreadable, "entries of a search are no reports that can be read");
+        tracing::warn!(
+            source = source.name.as_str(),
+            unreadable,
+            "entries of a search are no reports that can be read"
+        );
         telemetry::notification_passed_over(source.name.as_str(), "unreadable");
     }
 }

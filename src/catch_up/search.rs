@@ -73,7 +73,9 @@ impl CatchUps {
         }
         for (index, count) in PAGE_COUNTS.iter().enumerate() {
             match self.walk(source, criteria, &mut state, count).await {
-                Err(CatchUpError::Source(SourceError { fault: Fault::TooLarge(_), .. })) if index + 1 < PAGE_COUNTS.len() => {
+                Err(CatchUpError::Source(SourceError { fault: Fault::TooLarge(_), .. }))
+                    if index + 1 < PAGE_COUNTS.len() =>
+                {
                     state.next_page = None;
                 }
                 result => return result.map(|()| true),

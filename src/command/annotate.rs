@@ -12,6 +12,7 @@ use crate::classify::{Classifier, ClassifyError, Unit};
 use crate::domain::annotation::{Annotation, ModelVersion};
 use crate::domain::label::Label;
 use crate::domain::narrative::{Narrative, Span};
+use crate::extract::{self, Isolation};
 use crate::view::CoverageView;
 
 /// Annotate reports or texts: one line of JSON in, one line of JSON out, in order
@@ -55,13 +56,14 @@ pub struct Tally {
 pub fn run(
     classifier: &Classifier,
     unit: Unit,
+    isolation: &Isolation,
     mut input: impl BufRead,
     mut output: impl Write,
     mut progress: impl Write,
 ) -> Result<Tally, CommandError> {
     let (mut tally, mut line, mut buffer) = (Tally::default(), 0, Vec::new());
     while let Some(row) = next_line(&mut input, &mut buffer, &mut line)? {
-        match annotate(classifier, unit, row)? {
+        match annotate(classifier, unit, isolation, row)? {
             Ok(annotated) => {
                 tally.annotated += 1;
                 write_line(&mut output, &annotated)?;
@@ -96,8 +98,13 @@ struct Row<'a> {
 }
 
 /// A line's annotation, or what is wrong with the line; the outer error ends the run.
-fn annotate(classifier: &Classifier, unit: Unit, row: &[u8]) -> Result<Result<Annotated, String>, CommandError> {
-    let (id, text, narrative) = match read(row, unit) {
+fn annotate(
+    classifier: &Classifier,
+    unit: Unit,
+    isolation: &Isolation,
+    row: &[u8],
+) -> Result<Result<Annotated, String>, CommandError> {
+    let (id, text, narrative) = match read(row, unit, isolation) {
         Ok(read) => read,
         Err(fault) => return Ok(Err(fault)),
     };
@@ -110,11 +117,11 @@ fn annotate(classifier: &Classifier, unit: Unit, row: &[u8]) -> Result<Result<An
 }
 
 /// The row's id, the text if one was given, and the narrative.
-fn read(row: &[u8], unit: Unit) -> Result<(Value, Option<String>, Narrative), String> {
+fn read(row: &[u8], unit: Unit, isolation: &Isolation) -> Result<(Value, Option<String>, Narrative), String> {
     let head: Row = serde_json::from_slice(row).map_err(|_| "the line is not a JSON object".to_owned())?;
     if head.resource_type.is_some() {
         let document = crate::fhir::report::read(row).map_err(|error| error.to_string())?;
-        return Ok((head.id, None, crate::extract::narrative(document)));
+        return Ok((head.id, None, extract::narrative(document, isolation)));
     }
     match head.text {
         Some(Value::String(text)) => {
@@ -220,7 +227,8 @@ mod tests {
 
     fn annotated(unit: Unit, input: &str) -> (Tally, Vec<Value>) {
         let mut output = Vec::new();
-        let tally = run(tiny_classifier(), unit, input.as_bytes(), &mut output, std::io::sink()).expect("a run");
+        let tally = run(tiny_classifier(), unit, &Isolation::none(), input.as_bytes(), &mut output, std::io::sink())
+            .expect("a run");
         let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         (tally, lines.map(|line| serde_json::from_slice(line).expect("JSON")).collect())
     }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::texts::single_attachment;
 use crate::domain::document::SourceDocument;
 use crate::domain::narrative::{Narrative, Section, Sentence, Span};
-use crate::extract;
+use crate::extract::{self, Isolation};
 use crate::fhir::report;
 use crate::view::CoverageView;
 
@@ -24,8 +24,14 @@ pub enum ExtractError {
 
 /// Writes the narrative of `input` to `out`: plain, everything that was read, in order; as JSON, with sections,
 /// sentences and coverage.
-pub fn run(content_type: Option<&str>, json: bool, input: &[u8], out: &mut impl Write) -> Result<(), ExtractError> {
-    let narrative = extract::narrative(document_of(input, content_type));
+pub fn run(
+    content_type: Option<&str>,
+    json: bool,
+    input: &[u8],
+    isolation: &Isolation,
+    out: &mut impl Write,
+) -> Result<(), ExtractError> {
+    let narrative = extract::narrative(document_of(input, content_type), isolation);
     if json {
         serde_json::to_writer(&mut *out, &NarrativeJson::of(&narrative)).map_err(ExtractError::Json)?;
     } else {
@@ -116,7 +122,7 @@ mod tests {
 
     fn output(content_type: Option<&str>, json: bool, input: &[u8]) -> String {
         let mut out = Vec::new();
-        run(content_type, json, input, &mut out).expect("written");
+        run(content_type, json, input, &Isolation::none(), &mut out).expect("written");
         String::from_utf8(out).expect("UTF-8")
     }
 
@@ -143,7 +149,7 @@ mod tests {
     fn what_cannot_be_read_is_in_the_coverage() {
         let json: serde_json::Value =
             serde_json::from_str(&output(Some("application/pdf"), true, b"%PDF-1.7")).expect("JSON");
-        assert_eq!(json["coverage"]["unread"][0]["reason"], "format-not-supported");
+        assert_eq!(json["coverage"]["unread"][0]["reason"], "malformed");
         assert_eq!(json["text"], "");
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod annotate;
 pub mod eval;
+pub mod export;
 pub mod extract;
 pub mod health;
 mod measures;

@@ -60,7 +60,8 @@ pub async fn run(
     store: &Store,
     mut out: impl Write,
 ) -> anyhow::Result<bool> {
-    let (SubscriptionsCommand::Create(at) | SubscriptionsCommand::List(at) | SubscriptionsCommand::Repair(at)) = command;
+    let (SubscriptionsCommand::Create(at) | SubscriptionsCommand::List(at) | SubscriptionsCommand::Repair(at)) =
+        command;
     let clock: std::sync::Arc<dyn Clock> = std::sync::Arc::new(SystemClock);
     let sources = Sources::build(config, &clock)?;
     let mut all_well = true;
@@ -108,7 +109,8 @@ fn endpoint_of(source: &Source, config: &Config, at: &WhereArgs) -> anyhow::Resu
 fn secret_of(source: &Source) -> anyhow::Result<String> {
     let name = source.name.as_str();
     let file = source.settings.hook_secret_file.as_deref();
-    let file = file.with_context(|| format!("[sources.{name}] hook_secret_file is not set: notifications would be refused"))?;
+    let file =
+        file.with_context(|| format!("[sources.{name}] hook_secret_file is not set: notifications would be refused"))?;
     let secret = std::fs::read_to_string(file).with_context(|| format!("reading [sources.{name}] hook_secret_file"))?;
     let secret = secret.trim().to_owned();
     let bare = source.settings.hook_secret_header.eq_ignore_ascii_case("authorization") && !secret.contains(' ');

@@ -15,6 +15,7 @@ use crate::domain::document::{
     About, Attachment, AttachmentContent, AttachmentRole, Disposition, ResourceType, SourceDocument,
 };
 use crate::domain::narrative::{Coverage, Narrative, ReadRendition, Section, SectionKind, Sentence, Span};
+use crate::extract::{self, Isolation};
 
 /// Why a command cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +52,9 @@ pub enum CommandError {
     /// A calibration needs both readings of reports.
     #[error("a calibration is fitted to whole reports: leave out --unit sentence")]
     CalibrateSentences,
+    /// The store failed.
+    #[error(transparent)]
+    Store(crate::store::StoreError),
     /// There is nothing to measure.
     #[error("no row is labelled without being ambiguous")]
     NoRows,
@@ -159,7 +163,8 @@ pub(super) fn narrative_of(text: &str, unit: Unit) -> Narrative {
     match unit {
         Unit::Document => {
             let document = single_attachment("text", Some("text/plain; charset=utf-8"), text.as_bytes());
-            crate::extract::narrative(document)
+            // A PDF in a JSON string is nobody's report; it would be read apart all the same.
+            extract::narrative(document, &Isolation::of_this_program())
         }
         Unit::Sentence => one_sentence(text),
     }

@@ -105,6 +105,13 @@ impl ReportKey {
     pub fn relative(&self) -> String {
         format!("{}/{}", self.resource_type, self.logical_id.as_str())
     }
+
+    /// The report of a source that a [`relative`](Self::relative) reference names.
+    pub fn of_source(source: &SourceName, relative: &str) -> Option<Self> {
+        let (name, id) = relative.split_once('/')?;
+        let (resource_type, logical_id) = (ResourceType::from_name(name)?, LogicalId::new(id)?);
+        Some(Self { source: source.clone(), resource_type, logical_id })
+    }
 }
 
 /// The identity of one document in our store.
@@ -187,11 +194,22 @@ pub enum WithdrawReason {
     NoLongerStated,
     /// The report's newest version is one that is not annotated (registered, cancelled).
     NoLongerReported,
+    /// A person has refuted it.
+    Refuted,
+    /// Another report has the same attachment, and its answer stands for both.
+    Linked,
 }
 
 impl WithdrawReason {
-    const ALL: [Self; 5] =
-        [Self::EnteredInError, Self::Deleted, Self::Superseded, Self::NoLongerStated, Self::NoLongerReported];
+    const ALL: [Self; 7] = [
+        Self::EnteredInError,
+        Self::Deleted,
+        Self::Superseded,
+        Self::NoLongerStated,
+        Self::NoLongerReported,
+        Self::Refuted,
+        Self::Linked,
+    ];
 
     /// The reason with this [`code`](Self::code).
     pub fn from_code(code: &str) -> Option<Self> {
@@ -206,6 +224,8 @@ impl WithdrawReason {
             Self::Superseded => "superseded",
             Self::NoLongerStated => "no-longer-stated",
             Self::NoLongerReported => "no-longer-reported",
+            Self::Refuted => "refuted",
+            Self::Linked => "linked",
         }
     }
 }
@@ -254,6 +274,38 @@ pub enum Effective {
     },
 }
 
+/// What kind of report it is, as its category, type or code says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReportKind {
+    /// Radiology and other imaging.
+    Imaging,
+    /// Anatomic pathology.
+    Pathology,
+    /// Other laboratories.
+    Laboratory,
+    /// A note of whoever saw the patient.
+    Clinical,
+}
+
+impl ReportKind {
+    const ALL: [Self; 4] = [Self::Imaging, Self::Pathology, Self::Laboratory, Self::Clinical];
+
+    /// The code used in SQL and JSON.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Imaging => "imaging",
+            Self::Pathology => "pathology",
+            Self::Laboratory => "laboratory",
+            Self::Clinical => "clinical",
+        }
+    }
+
+    /// The kind with this [`code`](Self::code).
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
 /// Whom and when a report is about, as the report says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct About {
@@ -263,6 +315,8 @@ pub struct About {
     pub encounter: Option<Reference>,
     /// When.
     pub effective: Option<Effective>,
+    /// What kind of report it is.
+    pub kind: Option<ReportKind>,
 }
 
 /// What one document offers, read from its bytes: everything that the later stages need.
@@ -310,6 +364,24 @@ pub struct Attachment {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Attachment({}, {:?})", self.origin, self.content)
+    }
+}
+
+/// By what another report's attachment is known to be the same.
+#[derive(Clone, PartialEq, Eq)]
+pub enum AttachmentKey {
+    /// Its absolute URL.
+    Url(String),
+    /// Of its decoded bytes.
+    Bytes(Sha256Digest),
+}
+
+impl fmt::Debug for AttachmentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Url(_) => f.write_str("Url(…)"),
+            Self::Bytes(_) => f.write_str("Bytes(…)"),
+        }
     }
 }
 

@@ -5,6 +5,8 @@
 
 pub mod agreement;
 pub mod annotation;
+pub mod date;
+pub mod decision;
 pub mod document;
 pub mod job;
 pub mod label;
@@ -12,3 +14,4 @@ pub mod narrative;
 pub mod observation;
 pub mod source_map;
 pub mod subscription;
+pub mod timeline;

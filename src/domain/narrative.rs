@@ -178,10 +178,14 @@ pub enum UnreadReason {
     Empty,
     /// Over a named limit.
     TooLarge,
+    /// Pages that are pictures: there is no text to read.
+    NoTextLayer,
+    /// It asks for a password.
+    Encrypted,
 }
 
 impl UnreadReason {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::OtherRenditionChosen,
         Self::FormatNotSupported,
         Self::ContentNotRecognised,
@@ -189,6 +193,8 @@ impl UnreadReason {
         Self::NotFetched,
         Self::Empty,
         Self::TooLarge,
+        Self::NoTextLayer,
+        Self::Encrypted,
     ];
 
     /// The reason with this [`code`](Self::code).
@@ -206,6 +212,8 @@ impl UnreadReason {
             Self::NotFetched => "not-fetched",
             Self::Empty => "empty",
             Self::TooLarge => "too-large",
+            Self::NoTextLayer => "no-text-layer",
+            Self::Encrypted => "encrypted",
         }
     }
 }

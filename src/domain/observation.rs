@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::annotation::ModelVersion;
+use super::decision::{Decision, Reviewer};
 use super::document::{About, Disposition, ReportKey, Sha256Digest, WithdrawReason};
 use super::label::{Category, Label, Score};
 
@@ -21,6 +22,8 @@ pub enum Standing {
     Reviewed,
     /// Taken back: `entered-in-error`.
     Withdrawn,
+    /// A person has refuted it: `entered-in-error`.
+    Refuted,
 }
 
 /// What the newest version of a report asks for.
@@ -41,7 +44,7 @@ pub enum Change {
     Leave,
     /// Write the newest annotation's answer as a new version, unless it is the one that stands.
     Publish,
-    /// Set it to `entered-in-error`.
+    /// Set it to `entered-in-error`, and with it all that a person said of the report. A refuted answer is that already.
     Withdraw(WithdrawReason),
     /// A person has reviewed it and the machine now says otherwise: leave it, and ask a person.
     OpenReview,
@@ -65,29 +68,78 @@ pub fn reconcile(claim: Claim, replaced: bool, standing: Standing) -> Change {
     };
     match (standing, wanted) {
         (Standing::Absent | Standing::Withdrawn, Err(_)) => Change::Leave,
-        (Standing::Reviewed, Err(reason @ (WithdrawReason::EnteredInError | WithdrawReason::Deleted))) => {
-            Change::Withdraw(reason)
-        }
-        (Standing::Reviewed, _) => Change::OpenReview,
-        (Standing::Preliminary, Err(reason)) => Change::Withdraw(reason),
+        (
+            Standing::Reviewed | Standing::Refuted,
+            Err(reason @ (WithdrawReason::EnteredInError | WithdrawReason::Deleted)),
+        )
+        | (Standing::Preliminary, Err(reason)) => Change::Withdraw(reason),
+        (Standing::Reviewed | Standing::Refuted, _) => Change::OpenReview,
         (_, Ok(())) => Change::Publish,
     }
 }
 
-/// The id of a report's Observation: the same for every version and every run, so that a re-run is an update.
+/// Which of a report's Observations it is. A report has at most one of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// The machine's answer, which a person may confirm or refute.
+    Answer,
+    /// What a person says in the place of an answer that the person has refuted.
+    Corrected,
+    /// The mCODE Cancer Disease Status beside an answer that a person stands for.
+    DiseaseStatus,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Answer, Self::Corrected, Self::DiseaseStatus];
+
+    /// The code used in SQL.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Corrected => "corrected",
+            Self::DiseaseStatus => "disease-status",
+        }
+    }
+
+    /// The kind with this [`code`](Self::code).
+    pub fn from_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// What its ids begin with.
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Answer => "obs",
+            Self::Corrected => "cor",
+            Self::DiseaseStatus => "mcode",
+        }
+    }
+}
+
+/// The id of a report's answer: the same for every version and every run, so that a re-run is an update.
 ///
 /// `obs-` and the first 40 hexadecimal digits of the SHA-256 of source, type, logical id and task, newline-separated:
 /// 44 characters of `[a-z0-9-]`, within FHIR's 64.
 pub fn observation_id(key: &ReportKey, digest: impl FnOnce(&[u8]) -> Sha256Digest) -> String {
-    let name = format!("{}\n{}\n{}\n{TASK}", key.source.as_str(), key.resource_type, key.logical_id.as_str());
-    format!("obs-{}", &digest(name.as_bytes()).hex()[..40])
+    id_of_kind(key, Kind::Answer, digest)
+}
+
+/// The id of one of a report's Observations; beside the answer's, the kind is the last part of what is hashed.
+pub fn id_of_kind(key: &ReportKey, kind: Kind, digest: impl FnOnce(&[u8]) -> Sha256Digest) -> String {
+    let mut name = format!("{}\n{}\n{}\n{TASK}", key.source.as_str(), key.resource_type, key.logical_id.as_str());
+    if kind != Kind::Answer {
+        name = format!("{name}\n{}", kind.code());
+    }
+    format!("{}-{}", kind.prefix(), &digest(name.as_bytes()).hex()[..40])
 }
 
 /// Everything that one version of a report's Observation says; FHIR is authored from it and from nothing else.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// [`observation_id`] of the report.
+    /// [`id_of_kind`] of the report.
     pub observation_id: String,
+    /// Which of the report's Observations it is.
+    pub kind: Kind,
     /// 1 for the first.
     pub version: i32,
     /// What this version stands for; never [`Standing::Absent`].
@@ -116,8 +168,16 @@ pub struct Answer {
     pub cancer: bool,
     /// Where the narrative says so, in Unicode code points: offset and length.
     pub evidence: Vec<CodePoints>,
-    /// Who said it.
+    /// Which model said it, or what a person corrects.
     pub model: ModelVersion,
+    /// The person who stands for what it says.
+    pub performer: Option<Reviewer>,
+    /// When that person said so; of a machine's answer, when it was made.
+    pub stated_at: OffsetDateTime,
+    /// The decision that made this version, if a person made it.
+    pub decision: Option<Decision>,
+    /// Other reports with the same attachment, which it answers too.
+    pub linked: Vec<ReportKey>,
 }
 
 /// A range of a text in Unicode code points.
@@ -175,5 +235,7 @@ mod tests {
         let deleted = Claim::Disposed(Disposition::Withdraw(WithdrawReason::Deleted));
         assert_eq!(reconcile(deleted, false, Standing::Reviewed), Change::Withdraw(WithdrawReason::Deleted));
         assert_eq!(reconcile(Claim::Labelled(Label::Responded), true, Standing::Reviewed), Change::OpenReview);
+        assert_eq!(reconcile(Claim::Labelled(Label::Responded), false, Standing::Refuted), Change::OpenReview);
+        assert_eq!(reconcile(deleted, false, Standing::Refuted), Change::Withdraw(WithdrawReason::Deleted));
     }
 }

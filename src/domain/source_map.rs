@@ -72,6 +72,11 @@ impl SourceMap {
         self.runs.extend(other.runs.into_iter().map(moved));
     }
 
+    /// The parts of the text that have a place, in order, each with its place.
+    pub fn places(&self) -> impl Iterator<Item = (Range<usize>, &Place)> {
+        self.runs.iter().map(|run| (run.text.clone(), &run.place))
+    }
+
     /// Where the bytes `range` of `text` stand: from the first to the last place that is known of them. None if none is.
     ///
     /// Elements: the first one's path, if several hold the text.

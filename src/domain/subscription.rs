@@ -193,7 +193,11 @@ mod tests {
     use super::*;
 
     fn events(numbers: &[i64]) -> Told {
-        Told { total: numbers.iter().max().copied(), events: numbers.iter().map(|n| (*n, None)).collect(), ..Told::default() }
+        Told {
+            total: numbers.iter().max().copied(),
+            events: numbers.iter().map(|n| (*n, None)).collect(),
+            ..Told::default()
+        }
     }
 
     fn counted(numbers: &[i64]) -> (EventCount, Heard) {

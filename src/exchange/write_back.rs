@@ -6,11 +6,12 @@
 //! before anything is written again.
 
 use super::{Exchange, ExchangeError};
-use crate::config::Write;
+use crate::config::{FhirVersion, Write};
 use crate::domain::document::WithdrawReason;
 use crate::domain::job::{LeasedJob, OnFailure};
 use crate::domain::observation::{Answer, Standing as Status};
 use crate::fhir::author::{self, AtSource, SYSTEM_MODEL_SHA256, SYSTEM_OBSERVATION_ID};
+use crate::fhir::r5;
 use crate::source::{Created, Creation, Fault, Ours, Source, SourceError, Standing, Updated, says_the_same};
 use crate::store::{Emission, Remote, Written};
 use crate::telemetry;
@@ -40,9 +41,8 @@ impl Exchange {
             }
             let device = self.device(source, model_version_id, &answer).await?;
             self.store.begin_writing(job, &source.name, &answer).await?;
-            let written = remote.written_standing;
-            let letter = Letter { exchange: self, source, answer: &answer, device: &device, unsure, written };
-            let written = letter.observation(&remote).await;
+            let letter = Letter { exchange: self, source, answer: &answer, device: &device, remote: &remote, unsure };
+            let written = letter.observation().await;
             let written = match written {
                 Err(error) => return Err(self.without_device(source, model_version_id, &device, error).await),
                 Ok(written) => written,
@@ -93,7 +93,8 @@ impl Exchange {
         let standing = match source.look_up(&ours).await? {
             Some(standing) => standing,
             None => {
-                self.create(source, &ours, |id| Ok(under(author::device(&answer.model, None)?, &own_id, id))).await?.0
+                let device = author::device(&answer.model, None)?;
+                self.create(source, &ours, |id| Ok(said(source, under(&device, &own_id, id)))).await?.0
             }
         };
         self.store.device_written(&source.name, model, &standing.id).await?;
@@ -160,17 +161,19 @@ impl Exchange {
         let own_id = author::provenance_id(answer);
         let authored = author::provenance_at(answer, &self.base, at)?;
         let by_id = source.creation("Provenance") == Creation::UpdateAsCreate;
-        let there = match (again, by_id) {
-            (false, _) => false,
-            (true, true) => source.standing("Provenance", &own_id).await?.is_some(),
-            // Where it cannot be searched for, one that arrived and was not acknowledged is written twice.
-            (true, false) => match source.has_provenance(at.observation_id, answer.recorded_at).await {
+        if by_id && again && source.standing("Provenance", &own_id).await?.is_some() {
+            return Ok(self.store.provenance_written(job, answer).await?);
+        }
+        let put = by_id && source.put_new("Provenance", &own_id, said(source, authored.clone())).await?;
+        // Where it cannot be searched for, one that arrived and was not acknowledged is written twice.
+        let posted = !put
+            && again
+            && match source.has_provenance(at.observation_id, answer.recorded_at).await {
                 Err(error) if error.on_failure() == OnFailure::Fail => false,
                 other => other?,
-            },
-        };
-        if !there && !(by_id && source.put_new("Provenance", &own_id, authored.clone()).await?) {
-            source.post("Provenance", under(authored, &own_id, None)).await?;
+            };
+        if !put && !posted {
+            source.post("Provenance", said(source, under(&authored, &own_id, None))).await?;
         }
         Ok(self.store.provenance_written(job, answer).await?)
     }
@@ -194,19 +197,21 @@ struct Letter<'a> {
     source: &'a Source,
     answer: &'a Answer,
     device: &'a str,
+    /// What is known of what stands there.
+    remote: &'a Remote,
     /// An earlier try may have arrived.
     unsure: bool,
-    /// What we wrote last.
-    written: Option<Status>,
 }
 
 impl Letter<'_> {
     /// Writes it; none if there is nothing there to be taken back.
-    async fn observation(&self, remote: &Remote) -> Result<Option<Standing>, ExchangeError> {
+    async fn observation(&self) -> Result<Option<Standing>, ExchangeError> {
         let id = &self.answer.observation_id;
         let ours = Ours { resource_type: "Observation", id, system: SYSTEM_OBSERVATION_ID, value: id };
-        let known = match (&remote.id, self.unsure) {
-            (Some(id), false) => Some(Standing { id: id.clone(), etag: remote.etag.clone(), ..Standing::default() }),
+        let known = match (&self.remote.id, self.unsure) {
+            (Some(id), false) => {
+                Some(Standing { id: id.clone(), etag: self.remote.etag.clone(), ..Standing::default() })
+            }
             (Some(id), true) => self.source.standing("Observation", id).await?,
             (None, true) => self.source.look_up(&ours).await?,
             (None, false) => None,
@@ -257,10 +262,10 @@ impl Letter<'_> {
     /// A machine never changes what a person has reviewed, also where the review took place at the source. Only the
     /// report's own entry in error takes it back.
     fn left_to_people(&self, there: &serde_json::Value) -> Result<(), ExchangeError> {
-        let confirmed_by_us = self.unsure || self.written == Some(Status::Reviewed);
-        let withdrawn_by_us = self.unsure || matches!(self.written, None | Some(Status::Withdrawn));
+        // One that was found there, and of which we know nothing, may be from before our database was lost.
+        let withdrawn_by_us = self.remote.may_be_withdrawn || self.remote.written_version == 0;
         let reviewed = match there["status"].as_str() {
-            Some("final") if !confirmed_by_us => "final",
+            Some("final") if !self.remote.may_be_final => "final",
             Some("amended") => "amended",
             Some("corrected") => "corrected",
             Some("entered-in-error") if !withdrawn_by_us => "entered-in-error",
@@ -284,15 +289,23 @@ impl Letter<'_> {
             report_version: None,
         };
         let authored = author::observation_at(self.answer, &self.exchange.base, &at)?;
-        Ok(under(authored.json, observation_id, id))
+        Ok(said(self.source, under(&authored.json, observation_id, id)))
+    }
+}
+
+/// A resource in the version of FHIR that the source speaks.
+fn said(source: &Source, authored: String) -> String {
+    match source.settings.fhir_version {
+        FhirVersion::R4 | FhirVersion::R4B => authored,
+        FhirVersion::R5 => r5::from_r4(&authored),
     }
 }
 
 /// A resource under the id that it is to carry, or without one: a server gives an id of its own to what is posted.
-fn under(json: String, authored_as: &str, id: Option<&str>) -> String {
+fn under(json: &str, authored_as: &str, id: Option<&str>) -> String {
     let member = format!("\"id\":\"{authored_as}\",");
     match id {
-        Some(id) if id == authored_as => json,
+        Some(id) if id == authored_as => json.to_owned(),
         Some(id) => json.replacen(&member, &format!("\"id\":\"{id}\","), 1),
         None => json.replacen(&member, "", 1),
     }
@@ -302,6 +315,6 @@ fn status(standing: Status) -> &'static str {
     match standing {
         Status::Absent | Status::Preliminary => "preliminary",
         Status::Reviewed => "final",
-        Status::Withdrawn => "entered-in-error",
+        Status::Withdrawn | Status::Refuted => "entered-in-error",
     }
 }

@@ -1,5 +1,6 @@
 //! Which of a document's attachments are read.
 
+use super::isolation::Isolation;
 use super::plain;
 use super::rendition::{self, NARRATIVE_CHARACTERS_MAX, Reading, Recognised, Refusal};
 use super::sniff::Format;
@@ -18,16 +19,16 @@ pub(super) struct Chosen {
 
 /// Reads the best rendition of the report, its conclusion, and the resource's own text if there is nothing else.
 /// Every attachment ends in the coverage, in the document's order.
-pub(super) fn choose(attachments: &[Attachment]) -> Chosen {
+pub(super) fn choose(attachments: &[Attachment], isolation: &Isolation) -> Chosen {
     let mut chosen = Chosen::default();
     let mut refusals: Vec<Option<Refusal>> = attachments.iter().map(|_| None).collect();
     let of_role = |role| attachments.iter().enumerate().filter(move |(_, attachment)| attachment.role == role);
-    read_report(&of_role(AttachmentRole::Report).collect::<Vec<_>>(), &mut chosen, &mut refusals);
+    read_report(&of_role(AttachmentRole::Report).collect::<Vec<_>>(), isolation, &mut chosen, &mut refusals);
     for (index, attachment) in of_role(AttachmentRole::Conclusion) {
         refusals[index] = read_conclusion(attachment, &mut chosen).err();
     }
     for (index, attachment) in of_role(AttachmentRole::ResourceText) {
-        refusals[index] = read_resource_text(attachment, &mut chosen).err();
+        refusals[index] = read_resource_text(attachment, isolation, &mut chosen).err();
     }
     chosen.coverage.unread = attachments
         .iter()
@@ -41,7 +42,12 @@ pub(super) fn choose(attachments: &[Attachment]) -> Chosen {
 }
 
 /// Reads the best of several renditions of one report.
-fn read_report(renditions: &[(usize, &Attachment)], chosen: &mut Chosen, refusals: &mut [Option<Refusal>]) {
+fn read_report(
+    renditions: &[(usize, &Attachment)],
+    isolation: &Isolation,
+    chosen: &mut Chosen,
+    refusals: &mut [Option<Refusal>],
+) {
     let mut candidates = Vec::new();
     for (index, attachment) in renditions {
         match recognised(attachment) {
@@ -54,7 +60,7 @@ fn read_report(renditions: &[(usize, &Attachment)], chosen: &mut Chosen, refusal
     let mut candidates = candidates.into_iter();
     let mut taken = None;
     for (index, attachment, recognised, bytes) in candidates.by_ref() {
-        match rendition::read(&recognised, bytes) {
+        match rendition::read(&recognised, bytes, isolation) {
             Ok(mut reading) => {
                 reading.notes.append(&mut passed_over);
                 take(&mut reading, attachment, recognised.format, chosen);
@@ -133,12 +139,12 @@ fn dense(text: &str) -> String {
 }
 
 /// Reads `text.div` if nothing else gave text.
-fn read_resource_text(attachment: &Attachment, chosen: &mut Chosen) -> Result<(), Refusal> {
+fn read_resource_text(attachment: &Attachment, isolation: &Isolation, chosen: &mut Chosen) -> Result<(), Refusal> {
     if let Some(read) = chosen.coverage.read.first() {
         let detail = format!("It renders the whole resource; its text was read from {}.", read.origin);
         return Err(Refusal::new(UnreadReason::OtherRenditionChosen, detail));
     }
-    let mut reading = rendition::read(&Recognised::certain(Format::Xhtml), content(attachment)?)?;
+    let mut reading = rendition::read(&Recognised::certain(Format::Xhtml), content(attachment)?, isolation)?;
     take(&mut reading, attachment, Format::Xhtml, chosen);
     chosen.report = reading;
     Ok(())
@@ -163,6 +169,10 @@ mod tests {
         attachment(origin, AttachmentRole::Report, content_type, bytes)
     }
 
+    fn choose_among(attachments: &[Attachment]) -> Chosen {
+        choose(attachments, &Isolation::none())
+    }
+
     fn unread(chosen: &Chosen) -> Vec<(&str, UnreadReason)> {
         chosen.coverage.unread.iter().map(|unread| (unread.origin.as_str(), unread.reason)).collect()
     }
@@ -173,7 +183,7 @@ mod tests {
 
     #[test]
     fn plain_text_is_read_before_html_and_pdf() {
-        let chosen = choose(&[
+        let chosen = choose_among(&[
             report("pdf", "application/pdf", b"%PDF-1.4"),
             report("html", "text/html", b"<p>Stable.</p>"),
             report("plain", "text/plain", b"Stable."),
@@ -185,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_next_best_is_read_when_the_best_cannot_be_and_says_so() {
-        let chosen = choose(&[
+        let chosen = choose_among(&[
             report("plain", "text/plain", b"   "),
             report("rtf", "text/plain", b"{\\rtf1 x}"),
             report("html", "text/html", b"<p>Stable.</p>"),
@@ -194,14 +204,15 @@ mod tests {
         let other = UnreadReason::OtherRenditionChosen;
         assert_eq!(unread(&chosen), [("plain", UnreadReason::Empty), ("rtf", other)]);
 
-        let chosen = choose(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
+        let chosen =
+            choose_among(&[report("text", "text/plain", b"----"), report("html", "text/html", b"<p>Stable.</p>")]);
         assert_eq!(chosen.coverage.read[0].notes, ["read in place of text, which could not be read"]);
     }
 
     #[test]
     fn what_cannot_be_read_says_why() {
         let with = |origin: &str, content| Attachment { content, ..report(origin, "text/plain", b"") };
-        let chosen = choose(&[
+        let chosen = choose_among(&[
             with("url", AttachmentContent::Url("https://example.org/x".to_owned())),
             with("base64", AttachmentContent::Malformed("It is not base64.".to_owned())),
             with("empty", AttachmentContent::Empty),
@@ -213,7 +224,7 @@ mod tests {
                 ("url", UnreadReason::NotFetched),
                 ("base64", UnreadReason::Malformed),
                 ("empty", UnreadReason::Empty),
-                ("pdf", UnreadReason::FormatNotSupported),
+                ("pdf", UnreadReason::Malformed),
             ]
         );
         assert!(read(&chosen).is_empty());
@@ -222,9 +233,10 @@ mod tests {
     #[test]
     fn a_conclusion_is_read_unless_the_report_has_it() {
         let conclusion = |bytes| attachment("conclusion", AttachmentRole::Conclusion, "text/plain", bytes);
-        let chosen = choose(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
+        let chosen =
+            choose_among(&[report("plain", "text/plain", b"A.\nStable  disease."), conclusion(b"Stable disease.")]);
         assert_eq!(unread(&chosen), [("conclusion", UnreadReason::OtherRenditionChosen)]);
-        let chosen = choose(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
+        let chosen = choose_among(&[report("plain", "text/plain", b"A."), conclusion(b"Stable disease.")]);
         assert_eq!(read(&chosen), ["plain", "conclusion"]);
         assert_eq!(chosen.conclusions, ["Stable disease."]);
     }
@@ -233,12 +245,12 @@ mod tests {
     fn the_resource_text_is_read_only_if_nothing_else_is() {
         let div =
             attachment("div", AttachmentRole::ResourceText, "application/xhtml+xml", b"<div><p>Stable.</p></div>");
-        let chosen = choose(&[div.clone(), report("plain", "text/plain", b"Better.")]);
+        let chosen = choose_among(&[div.clone(), report("plain", "text/plain", b"Better.")]);
         assert_eq!(
             (read(&chosen), unread(&chosen)),
             (vec!["plain"], vec![("div", UnreadReason::OtherRenditionChosen)])
         );
-        let chosen = choose(&[div, report("plain", "text/plain", b"")]);
+        let chosen = choose_among(&[div, report("plain", "text/plain", b"")]);
         assert_eq!((read(&chosen), chosen.report.body.as_str()), (vec!["div"], "Stable."));
     }
 }

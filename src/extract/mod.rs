@@ -4,19 +4,32 @@
 //! attachments, `sniff` recognises their formats, one file per format reads them, `sections` and `sentences` divide
 //! the text.
 
+mod assembled;
 mod boundary;
+mod cda;
 mod charset;
 mod choose;
+mod docx;
+mod embedded;
+mod fhir_document;
 mod headings;
 mod html;
+mod isolation;
 mod lines;
 mod markup;
+mod pdf;
 mod plain;
 mod rendition;
+mod rtf;
+mod section_codes;
 mod sections;
 mod sentences;
+mod sheet;
 mod sniff;
+mod symbols;
 mod words;
+mod xml;
+mod xml_document;
 
 use std::ops::Range;
 
@@ -26,15 +39,16 @@ use choose::Chosen;
 use rendition::Marked;
 use sections::Part;
 
+pub use isolation::{Isolation, serve};
 pub use sniff::Format;
 
 /// Between the report, its conclusion and its hidden text.
 const SEPARATOR: &str = "\n\n";
 
-/// Reads a document.
-pub fn narrative(document: SourceDocument) -> Narrative {
+/// Reads a document; `isolation` says where the formats are read whose readers cannot be trusted.
+pub fn narrative(document: SourceDocument, isolation: &Isolation) -> Narrative {
     let SourceDocument { attachments, .. } = document;
-    let Chosen { report, conclusions, coverage } = choose::choose(&attachments);
+    let Chosen { report, conclusions, coverage } = choose::choose(&attachments, isolation);
     let mut draft = Draft::new(report.body, &report.headings);
     for conclusion in &conclusions {
         draft.append(conclusion, SectionKind::Impression);
@@ -124,6 +138,10 @@ mod tests {
             replaces: Vec::new(),
             attachments: attachments.into_iter().enumerate().map(attachment).collect(),
         }
+    }
+
+    fn narrative(document: SourceDocument) -> Narrative {
+        super::narrative(document, &Isolation::none())
     }
 
     fn check(narrative: &Narrative) -> Result<(), TestCaseError> {
@@ -217,6 +235,8 @@ mod tests {
             ("text/plain; charset=utf-8", b"PHI-CANARY \xe9".as_slice()),
             ("text/html", b"<p hidden>PHI-CANARY</p><del>PHI-CANARY</del>"),
             ("text/plain", b"%PDF PHI-CANARY"),
+            ("text/rtf", b"{\\rtf1 x{\\v PHI-CANARY}{\\header PHI-CANARY}{\\pict 00}} PHI-CANARY"),
+            ("application/rtf", b"\0\x01PHI-CANARY"),
             ("PHI-CANARY Doe", b"\0\x01\x02\x03PHI-CANARY"),
             ("PHI-CANARY Doe", b"abc"),
         ] {

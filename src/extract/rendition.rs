@@ -4,8 +4,9 @@
 
 use std::ops::Range;
 
+use super::isolation::Isolation;
 use super::sniff::{self, Declared, Format, Held};
-use super::{charset, html, plain};
+use super::{charset, docx, embedded, fhir_document, html, plain, rtf, xml_document};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::SourceMap;
 
@@ -98,7 +99,8 @@ pub(super) fn recognise(content_type: Option<&str>, bytes: &[u8]) -> Result<Reco
         (Held::Binary, _) => return unrecognised("neither text nor a known format"),
         (Held::Text, Some(Format::Plain)) => Format::Plain,
         (Held::Text, Some(claimed @ (Format::Html | Format::Xhtml))) if has_markup(bytes) => claimed,
-        (Held::Text, Some(claimed @ (Format::Xml | Format::Json | Format::Image))) => claimed,
+        (Held::Text, Some(Format::Image)) => Format::Image,
+        (Held::Text, Some(claimed)) if begins_like(claimed, bytes) => claimed,
         (Held::Text, _) if declared.foreign => return Err(foreign(&declared)),
         (Held::Text, _) => {
             notes.push(format!("{}, holds plain text", declared.phrase()));
@@ -113,13 +115,27 @@ fn same_family(held: Format, claimed: Format) -> bool {
     let markup = |format| matches!(format, Format::Html | Format::Xhtml);
     held == claimed
         || (markup(held) && markup(claimed))
-        || (claimed == Format::Xml && matches!(held, Format::Ccda | Format::Xhtml))
+        || (matches!(claimed, Format::Xml | Format::Ccda)
+            && matches!(held, Format::Ccda | Format::FhirXml | Format::Xhtml))
+        || (held == Format::Xml && matches!(claimed, Format::Ccda | Format::FhirXml))
+        || (matches!(claimed, Format::Json | Format::FhirJson) && matches!(held, Format::Json | Format::FhirJson))
         || (claimed == Format::Compressed && held == Format::Docx)
         || (claimed == Format::Plain && held == Format::Json)
 }
 
 fn is_text(format: Format) -> bool {
-    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Xml | Format::Json | Format::Ccda)
+    matches!(format, Format::Plain | Format::Html | Format::Xhtml | Format::Json | Format::FhirJson) || is_xml(format)
+}
+
+fn is_xml(format: Format) -> bool {
+    matches!(format, Format::Xml | Format::Ccda | Format::FhirXml)
+}
+
+/// Whether text without a signature begins as the XML or JSON that it claims to be.
+fn begins_like(claimed: Format, bytes: &[u8]) -> bool {
+    let first = bytes.iter().find(|byte| byte.is_ascii_graphic());
+    is_xml(claimed) && first == Some(&b'<')
+        || matches!(claimed, Format::Json | Format::FhirJson) && matches!(first, Some(b'{' | b'['))
 }
 
 fn foreign(declared: &Declared) -> Refusal {
@@ -150,20 +166,34 @@ fn reference(bytes: &[u8]) -> bool {
 }
 
 /// Reads the bytes as what they were recognised as.
-pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Refusal> {
+pub(super) fn read(recognised: &Recognised, bytes: &[u8], isolation: &Isolation) -> Result<Reading, Refusal> {
+    read_within(recognised, bytes, Nesting { level: 0, isolation })
+}
+
+/// Where a rendition stands.
+#[derive(Clone, Copy)]
+pub(super) struct Nesting<'n> {
+    /// In how many others.
+    pub(super) level: usize,
+    /// Where what cannot be trusted is read.
+    pub(super) isolation: &'n Isolation,
+}
+
+/// The same for a rendition that stands within others.
+pub(super) fn read_within(recognised: &Recognised, bytes: &[u8], nesting: Nesting<'_>) -> Result<Reading, Refusal> {
+    let charset = recognised.declared.charset.as_deref();
     let mut reading = match recognised.format {
         Format::Plain => read_plain(recognised, bytes)?,
-        Format::Html => html::read(bytes, recognised.declared.charset.as_deref(), false)?,
-        Format::Xhtml => html::read(bytes, recognised.declared.charset.as_deref(), true)?,
-        Format::Ccda
-        | Format::Rtf
-        | Format::Docx
-        | Format::Doc
-        | Format::Pdf
-        | Format::Image
-        | Format::Xml
-        | Format::Json
-        | Format::Compressed => {
+        Format::Html => html::read(bytes, charset, false)?,
+        Format::Xhtml => html::read(bytes, charset, true)?,
+        Format::Rtf => rtf::read(bytes)?,
+        Format::Docx => docx::read(bytes)?,
+        Format::Doc => return Err(word_97(bytes)),
+        Format::Pdf => nesting.isolation.read(Format::Pdf, bytes)?,
+        Format::Ccda | Format::Xml | Format::FhirXml => xml_document::read(bytes, charset, nesting)?,
+        Format::Json | Format::FhirJson => fhir_document::read_json(bytes, charset, nesting)?,
+        Format::Compressed => embedded::read_compressed(bytes, nesting)?,
+        Format::Image => {
             let phrase = capitalised(&recognised.declared.phrase());
             let detail = format!("{phrase}, holds {}, which this version does not read.", recognised.format.name());
             return Err(Refusal::new(UnreadReason::FormatNotSupported, detail));
@@ -178,6 +208,17 @@ pub(super) fn read(recognised: &Recognised, bytes: &[u8]) -> Result<Reading, Ref
         return Err(too_long(characters));
     }
     Ok(reading)
+}
+
+/// The refusal of an OLE file: Word's format before 2007, or what Office makes of a document with a password.
+fn word_97(bytes: &[u8]) -> Refusal {
+    let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
+    let detail = if bytes.windows(name.len()).any(|window| window == name) {
+        "It is a document that is encrypted with a password. Send it without one."
+    } else {
+        "It is a Word 97 document (doc), or one that is encrypted. Save it as docx or PDF, without a password."
+    };
+    Refusal::new(UnreadReason::FormatNotSupported, detail)
 }
 
 /// The refusal of a text of so many characters.
@@ -205,16 +246,18 @@ mod tests {
 
     fn outcome(content_type: &str, bytes: &[u8]) -> Result<(Format, Reading), UnreadReason> {
         let recognised = recognise(Some(content_type), bytes).map_err(|refusal| refusal.reason)?;
-        read(&recognised, bytes).map(|reading| (recognised.format, reading)).map_err(|refusal| refusal.reason)
+        read(&recognised, bytes, &Isolation::none())
+            .map(|reading| (recognised.format, reading))
+            .map_err(|refusal| refusal.reason)
     }
 
     #[test]
     fn what_claims_one_type_and_holds_another_is_read_as_what_it_holds_or_not_at_all() {
         use UnreadReason::{ContentNotRecognised, Empty, FormatNotSupported};
         let read = |content_type, bytes: &[u8]| outcome(content_type, bytes).map(|(format, _)| format);
-        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(FormatNotSupported));
-        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Err(FormatNotSupported));
-        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Err(FormatNotSupported));
+        assert_eq!(read("text/plain", b"%PDF-1.7 x"), Err(UnreadReason::Malformed));
+        assert_eq!(read("text/plain", b"{\\rtf1 x}"), Ok(Format::Rtf));
+        assert_eq!(read("text/plain", b"<ClinicalDocument>x</ClinicalDocument>"), Ok(Format::Ccda));
         assert_eq!(read("text/plain", b"\xff\xd8\xff\xe0 x"), Err(FormatNotSupported));
         assert_eq!(read("text/plain", &[1, 2, 3, 0, 0, 1, 2, 3, 4, 5]), Err(ContentNotRecognised));
         assert_eq!(read("text/plain", b"<html><p>Stable</p></html>"), Ok(Format::Html));
@@ -232,9 +275,21 @@ mod tests {
     fn a_contradiction_is_noted() {
         let (_, reading) = outcome("text/plain", b"<html><p>Stable</p></html>").expect("readable");
         assert_eq!(reading.notes, ["declared text/plain, holds HTML"]);
-        let recognised = recognise(Some("text/plain"), b"%PDF-1.7").expect("recognised");
-        let refusal = read(&recognised, b"%PDF-1.7").expect_err("not supported");
-        assert_eq!(refusal.detail, "Declared text/plain, holds PDF, which this version does not read.");
+        let recognised = recognise(Some("text/plain"), b"GIF89a").expect("recognised");
+        let refusal = read(&recognised, b"GIF89a", &Isolation::none()).expect_err("not supported");
+        assert_eq!(refusal.detail, "Declared text/plain, holds an image, which this version does not read.");
+    }
+
+    #[test]
+    fn an_old_word_document_and_an_encrypted_one_say_what_to_do() {
+        let detail = |rest: &[u8]| {
+            let bytes = [b"\xd0\xcf\x11\xe0".as_slice(), rest].concat();
+            let recognised = recognise(Some("application/msword"), &bytes).expect("recognised");
+            read(&recognised, &bytes).expect_err("not supported").detail
+        };
+        assert!(detail(b"x").starts_with("It is a Word 97 document"));
+        let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();
+        assert!(detail(&name).starts_with("It is a document that is encrypted"));
     }
 
     #[test]

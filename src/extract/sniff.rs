@@ -34,10 +34,14 @@ pub enum Format {
     Pdf,
     /// A raster image: a scan or a fax.
     Image,
-    /// XML that is none of the above.
+    /// XML that is none of the others.
     Xml,
-    /// JSON.
+    /// A FHIR resource in XML.
+    FhirXml,
+    /// JSON that is none of the others.
     Json,
+    /// A FHIR resource in JSON.
+    FhirJson,
     /// gzip, or a zip that is no docx.
     Compressed,
 }
@@ -56,7 +60,9 @@ impl Format {
             Self::Pdf => "application/pdf",
             Self::Image => "image",
             Self::Xml => "application/xml",
+            Self::FhirXml => "application/fhir+xml",
             Self::Json => "application/json",
+            Self::FhirJson => "application/fhir+json",
             Self::Compressed => "application/octet-stream",
         }
     }
@@ -74,7 +80,9 @@ impl Format {
             Self::Pdf => "PDF",
             Self::Image => "an image",
             Self::Xml => "XML",
+            Self::FhirXml => "FHIR in XML",
             Self::Json => "JSON",
+            Self::FhirJson => "FHIR in JSON",
             Self::Compressed => "compressed data",
         }
     }
@@ -84,7 +92,7 @@ impl Format {
         match self {
             Self::Plain => 0,
             Self::Html | Self::Xhtml => 1,
-            Self::Ccda => 2,
+            Self::Ccda | Self::FhirXml | Self::FhirJson => 2,
             Self::Rtf => 3,
             Self::Docx => 4,
             Self::Doc => 5,
@@ -155,7 +163,9 @@ fn named_format(essence: &str) -> (Option<Format>, bool) {
         "application/msword" => Format::Doc,
         "application/cda+xml" | "text/cda+xml" | "application/hl7-cda+xml" | "application/hl7-sda+xml" => Format::Ccda,
         "application/xml" | "text/xml" => Format::Xml,
-        "application/json" | "application/fhir+json" => Format::Json,
+        "application/fhir+xml" | "application/xml+fhir" => Format::FhirXml,
+        "application/json" => Format::Json,
+        "application/fhir+json" | "application/json+fhir" => Format::FhirJson,
         "application/gzip" | "application/zip" | "application/x-gzip" => Format::Compressed,
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document" => Format::Docx,
         "ascii text" | "text" | "txt" | "ascii" | "plain text" | "plain" | "application/txt" | "text/*" => {
@@ -191,7 +201,7 @@ pub(super) fn held(bytes: &[u8]) -> Held {
     let head = &bytes[..bytes.len().min(SNIFFED_BYTES_MAX)];
     let Some(head) = readable(head) else { return Held::Binary };
     let head = head.trim_start_matches(|c: char| c == '\u{feff}' || c.is_whitespace() || c == '\0');
-    if let Some(format) = markup_root(head) {
+    if let Some(format) = root_after_prolog(bytes).or_else(|| markup_root(head)) {
         return Held::Known(format);
     }
     if is_base64(head) { Held::Base64 } else { Held::Text }
@@ -267,11 +277,19 @@ pub(super) fn looks_utf_16(bytes: &[u8]) -> Option<&'static encoding_rs::Encodin
 fn markup_root(head: &str) -> Option<Format> {
     let lower = head.to_ascii_lowercase();
     if !lower.starts_with('<') {
-        return (lower.starts_with("{\"") && lower.contains("\":")).then_some(Format::Json);
+        return json(&lower);
     }
     let xml = lower.starts_with("<?xml");
     if element(&lower, "clinicaldocument") {
         return Some(Format::Ccda);
+    }
+    if lower.contains("xmlns=\"http://hl7.org/fhir\"") || lower.contains("xmlns='http://hl7.org/fhir'") {
+        return Some(Format::FhirXml);
+    }
+    if lower.contains("\"urn:hl7-org:v3\"")
+        || ["<component>", "<nonxmlbody", "<structuredbody"].iter().any(|tag| lower.starts_with(tag))
+    {
+        return Some(Format::Xml);
     }
     let html = lower.contains("<!doctype html") || element(&lower, "html");
     if html || (!xml && begins_like_html(&lower)) {
@@ -279,6 +297,30 @@ fn markup_root(head: &str) -> Option<Format> {
         return Some(if xhtml { Format::Xhtml } else { Format::Html });
     }
     xml.then_some(Format::Xml)
+}
+
+/// JSON begins with an object that has a member; FHIR's name their type.
+fn json(lower: &str) -> Option<Format> {
+    let object =
+        lower.strip_prefix('{')?.trim_start().starts_with('"') && (lower.contains("\":") || lower.contains("\" :"));
+    let format = if lower.contains("\"resourcetype\"") { Format::FhirJson } else { Format::Json };
+    object.then_some(format)
+}
+
+/// What the root element of XML shows that has a longer prolog than is looked at otherwise: licences, lists of changes.
+fn root_after_prolog(bytes: &[u8]) -> Option<Format> {
+    let mut rest = bytes.trim_ascii_start();
+    while let Some(end) =
+        [(b"<?".as_slice(), b"?>".as_slice()), (b"<!--", b"-->")].into_iter().find_map(|(begin, end)| {
+            let at = rest.starts_with(begin).then(|| rest.windows(end.len()).position(|window| window == end))??;
+            Some(at + end.len())
+        })
+    {
+        rest = rest[end..].trim_ascii_start();
+    }
+    let far = bytes.len() - rest.len() > SNIFFED_BYTES_MAX / 2;
+    let head = if far { readable(&rest[..rest.len().min(SNIFFED_BYTES_MAX)])? } else { return None };
+    markup_root(&head).filter(|format| matches!(format, Format::Ccda | Format::FhirXml))
 }
 
 /// Whether a start tag with this local name is in `lower`, with or without a namespace prefix.

@@ -98,7 +98,8 @@ impl<'a> RawObject<'a> {
 
     /// The text of a choice of types: `value` finds `valueString` and `valueCode` alike.
     pub fn choice(&self, stem: &str) -> Option<&'a RawValue> {
-        let of = |name: &str| name.strip_prefix(stem).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()));
+        let of =
+            |name: &str| name.strip_prefix(stem).is_some_and(|kind| kind.starts_with(|c: char| c.is_ascii_uppercase()));
         self.members.iter().find(|(name, value)| of(name) && value.get() != "null").map(|(_, value)| *value)
     }
 

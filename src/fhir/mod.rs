@@ -8,8 +8,11 @@
 pub mod author;
 pub mod bundle;
 pub mod json;
+mod kind;
 pub mod notification;
 pub mod page;
+pub mod parameters;
+pub mod r5;
 pub mod reference;
 pub mod report;
 pub mod splice;

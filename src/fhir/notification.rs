@@ -200,7 +200,8 @@ impl Entry {
     /// Whether the reference points to it.
     fn is(&self, reference: &str) -> bool {
         let wanted = unversioned(reference);
-        let by_url = [&self.full_url, &self.request_url].into_iter().flatten().any(|url| same(unversioned(url), wanted));
+        let by_url =
+            [&self.full_url, &self.request_url].into_iter().flatten().any(|url| same(unversioned(url), wanted));
         by_url || self.resource.as_ref().is_some_and(|change| relative(change) == wanted)
     }
 }
@@ -212,7 +213,9 @@ fn relative(change: &Change) -> String {
 /// Whether two references are one: of the same text, or one the relative form of the other.
 fn same(a: &str, b: &str) -> bool {
     let ends = |long: &str, short: &str| {
-        !short.contains("://") && short.contains('/') && long.strip_suffix(short).is_some_and(|base| base.ends_with('/'))
+        !short.contains("://")
+            && short.contains('/')
+            && long.strip_suffix(short).is_some_and(|base| base.ends_with('/'))
     };
     a == b || ends(a, b) || ends(b, a)
 }

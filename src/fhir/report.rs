@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::json::{self, JsonError, RawObject};
+use super::kind::report_kind;
 use crate::domain::document::{
     About, Attachment, AttachmentContent, AttachmentRole, Disposition, Effective, Identifier, LogicalId, Reference,
     ResourceType, SourceDocument, WithdrawReason,
@@ -118,7 +119,12 @@ pub fn read(body: &[u8]) -> Result<SourceDocument, ReadError> {
         resource_type,
         logical_id,
         disposition: disposition(&resource, resource_type, &attachments),
-        about: About { subject: reference(&resource, "subject"), encounter, effective },
+        about: About {
+            subject: reference(&resource, "subject"),
+            encounter,
+            effective,
+            kind: report_kind(&resource, resource_type),
+        },
         identifiers,
         replaces: replaces(&resource),
         attachments,

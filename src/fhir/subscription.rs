@@ -171,7 +171,8 @@ pub fn page(body: &[u8]) -> Option<(Vec<Seen>, Option<String>)> {
     if bundle.get::<String>("resourceType")? != "Bundle" {
         return None;
     }
-    let next = bundle.objects("link").into_iter().find(|link| link.get::<String>("relation").as_deref() == Some("next"));
+    let next =
+        bundle.objects("link").into_iter().find(|link| link.get::<String>("relation").as_deref() == Some("next"));
     let entries = bundle.objects("entry");
     let resources = entries.iter().filter_map(|entry| seen(&entry.object("resource")?));
     Some((resources.collect(), next.and_then(|link| link.get("url"))))

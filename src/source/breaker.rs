@@ -12,6 +12,9 @@ const PAUSE_MIN: Duration = Duration::from_secs(5);
 /// And at most.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 
+/// How soon it is looked whether a probe has come back.
+const PROBE_LOOK: Duration = Duration::from_secs(1);
+
 /// The longest that a source may ask us to wait. One that says more is asked again after this.
 const WAIT_MAX: Duration = Duration::from_hours(1);
 
@@ -118,7 +121,8 @@ impl State {
         }
         let waits = self.wait_until.map(|until| until - now);
         let open = self.open_until.filter(|until| *until > now).map(|until| until - now);
-        let probing = self.probing.map(|since| (since + request_max).saturating_duration_since(now));
+        // A probe tells soon, one way or the other.
+        let probing = self.probing.map(|since| (since + request_max).saturating_duration_since(now).min(PROBE_LOOK));
         let pauses = [waits, open, probing.filter(|left| !left.is_zero())];
         pauses.into_iter().flatten().max()
     }
@@ -140,7 +144,7 @@ mod tests {
         assert_eq!(breaker.admit(start, REQUEST_MAX), Err(PAUSE_MIN));
         let later = start + PAUSE_MIN;
         assert_eq!(breaker.admit(later, REQUEST_MAX), Ok(Pass::Probe));
-        assert_eq!(breaker.admit(later, REQUEST_MAX), Err(REQUEST_MAX), "one at a time");
+        assert_eq!(breaker.admit(later, REQUEST_MAX), Err(PROBE_LOOK), "one at a time");
         breaker.failed(Pass::Probe, later);
         assert_eq!(breaker.admit(later, REQUEST_MAX), Err(PAUSE_MIN * 2), "the pause doubles");
         let back = later + PAUSE_MIN * 2;

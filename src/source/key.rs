@@ -134,3 +134,55 @@ fn thumbprint(pair: &Pair) -> String {
     let text = names.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect::<Vec<_>>().join(",");
     URL_SAFE_NO_PAD.encode(sha256(format!("{{{text}}}").as_bytes()).0)
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::engine::general_purpose::STANDARD;
+    use ring::signature::{ECDSA_P384_SHA384_FIXED, UnparsedPublicKey};
+
+    use super::*;
+
+    fn file(pem: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        std::fs::write(file.path(), pem).expect("written");
+        file
+    }
+
+    fn elliptic() -> tempfile::NamedTempFile {
+        let key = EcdsaKeyPair::generate_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, &SystemRandom::new()).expect("a key");
+        file(&format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", STANDARD.encode(key.as_ref())))
+    }
+
+    #[test]
+    fn a_signature_is_that_of_the_key_that_is_published() {
+        let key = SigningKey::load(elliptic().path(), Some("ours")).expect("a key");
+        let jwt = key.sign(&json!({"iss": "us"})).expect("signed");
+        let (signed, signature) = jwt.rsplit_once('.').expect("three parts");
+        let (header, claims) = signed.split_once('.').expect("three parts");
+        let read = |part: &str| -> Value {
+            serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).expect("base64url")).expect("JSON")
+        };
+        assert_eq!(read(header), json!({"alg": "ES384", "kid": "ours", "typ": "JWT"}));
+        assert_eq!(read(claims), json!({"iss": "us"}));
+        let jwk = key.jwk();
+        let part = |name: &str| URL_SAFE_NO_PAD.decode(jwk[name].as_str().expect("text")).expect("base64url");
+        let point = [vec![4], part("x"), part("y")].concat();
+        let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
+        let published = UnparsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point);
+        published.verify(signed.as_bytes(), &signature).expect("a true signature");
+        assert!(jwk["d"].is_null());
+    }
+
+    #[test]
+    fn what_is_no_key_of_ours_is_told_and_not_shown() {
+        let short = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+        for (pem, expected) in [("secret", KeyError::NotPem), ("", KeyError::NotPem), (short, KeyError::Unsupported)] {
+            let error = SigningKey::load(file(pem).path(), None).expect_err("no key");
+            assert_eq!(error, expected);
+            assert!(!error.to_string().contains("secret"));
+        }
+        assert_eq!(SigningKey::load(Path::new("/nowhere"), None).expect_err("no file"), KeyError::Unreadable);
+        let id = SigningKey::load(elliptic().path(), None).expect("a key").id().to_owned();
+        assert_eq!(id.len(), 43, "a thumbprint: 256 bits in base64url");
+    }
+}

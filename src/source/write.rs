@@ -217,10 +217,16 @@ impl Source {
 
     /// What a conditional create found, or a create made without saying where.
     async fn adopt(&self, ours: &Ours<'_>, answer: &Answer) -> Result<Standing, SourceError> {
-        if let Some(standing) = standing(answer, ours.resource_type, None)
-            && standing.resource.as_ref().is_none_or(|resource| ours.is_identified(resource))
-        {
-            return Ok(standing);
+        if let Some(told) = standing(answer, ours.resource_type, None) {
+            // Only itself tells whether it is ours, and what it says.
+            let itself = match told.resource {
+                Some(_) => Some(told),
+                None => self.standing(ours.resource_type, &told.id).await?,
+            };
+            let is_ours = |standing: &Standing| standing.resource.as_ref().is_some_and(|one| ours.is_identified(one));
+            if let Some(standing) = itself.filter(is_ours) {
+                return Ok(standing);
+            }
         }
         let found = self.search(ours).await?.into_iter().next();
         found.ok_or_else(|| self.unexpected("a resource was found or created, and cannot be found"))

@@ -6,10 +6,10 @@ use uuid::Uuid;
 
 use super::models::{model_version, model_version_id};
 use super::rows::{EvidenceColumn, about_json, evidence, known};
-use super::{Store, StoreError, jobs, observations, while_doing};
+use super::{Store, StoreError, jobs, links, observations, while_doing};
 use crate::digest::sha256;
 use crate::domain::annotation::{Annotation, Evidence, ModelVersion, NoAnswer};
-use crate::domain::document::{About, Disposition, Document, ReportKey, WithdrawReason};
+use crate::domain::document::{About, AttachmentKey, Disposition, Document, ReportKey, WithdrawReason};
 use crate::domain::job::LeasedJob;
 use crate::domain::label::{Category, Label, LabelScores, Score};
 use crate::domain::narrative::Narrative;
@@ -25,8 +25,11 @@ pub struct Reading {
     pub about: About,
     /// The reports that it says it replaces.
     pub replaces: Vec<ReportKey>,
-    /// What was read and said; none unless the disposition is [`Disposition::Annotate`].
+    /// What was read and said; none unless the disposition is [`Disposition::Annotate`], or if another report with the same
+    /// attachment has the answer.
     pub annotated: Option<(Narrative, Annotation)>,
+    /// Its attachments, as other reports may have them too.
+    pub attachments: Vec<AttachmentKey>,
     /// Who was asked.
     pub model: ModelVersion,
 }
@@ -36,11 +39,13 @@ pub struct Reading {
 pub struct StoredAnnotation {
     /// The document's version.
     pub document_version: i32,
-    /// `received`, `annotated`, `kept`, `withdrawn` or `failed`.
+    /// `received`, `annotated`, `kept`, `withdrawn`, `failed` or `linked`.
     pub state: String,
     /// Why it is withdrawn or failed.
     pub state_reason: Option<String>,
-    /// The annotation, if it is annotated.
+    /// The report that has the answer, if this one is linked to it.
+    pub linked_to: Option<ReportKey>,
+    /// The annotation, if it is annotated; that of the report that has the answer, if it is linked.
     pub annotation: Option<CurrentAnnotation>,
 }
 
@@ -119,10 +124,24 @@ impl Store {
         .map_err(while_doing("reading an annotation"))?;
         let Some(row) = row else { return Ok(None) };
         let annotated = row.get::<Option<i64>, _>("annotation_id").is_some();
+        let linked = row.get::<&str, _>("state") == "linked";
+        let linked_to = if linked { links::primary_of(self, key).await? } else { None };
+        if let Some(primary) = linked_to {
+            // It is not linked itself: this goes no deeper.
+            let of_primary = Box::pin(self.annotation(&primary, None)).await?;
+            return Ok(Some(StoredAnnotation {
+                document_version: row.get("document_version"),
+                state: row.get("state"),
+                state_reason: None,
+                linked_to: Some(primary),
+                annotation: of_primary.and_then(|of_primary| of_primary.annotation),
+            }));
+        }
         Ok(Some(StoredAnnotation {
             document_version: row.get("document_version"),
             state: row.get("state"),
             state_reason: row.get("state_reason"),
+            linked_to: None,
             annotation: if annotated { Some(current_annotation(&row)?) } else { None },
         }))
     }
@@ -159,10 +178,17 @@ pub(super) async fn write_reading(
 ) -> Result<(), StoreError> {
     let report_id = report_id(tx, &document.key).await?;
     let others = replaced_reports(tx, report_id, &reading.replaces).await?;
-    let newest = lock_reports(tx, report_id, &others).await? == document.version;
-    write_outcome(tx, document, reading, now).await?;
+    let sharing = links::lock_and_list(tx, report_id, document, reading).await?;
+    let locked: Vec<i64> = others.iter().copied().chain(sharing).collect();
+    let newest = lock_reports(tx, report_id, &locked).await? == document.version;
+    let primary = links::primary(tx, document, reading).await?.filter(|_| newest);
+    if reading.disposition == Disposition::Annotate && reading.annotated.is_none() && primary.is_none() {
+        return Err(StoreError::LinkLost);
+    }
+    write_outcome(tx, document, reading, primary.is_some(), now).await?;
     if newest {
         write_replacements(tx, report_id, reading).await?;
+        links::write_links(tx, report_id, (document, reading), primary.as_ref(), now).await?;
         for report in std::iter::once(report_id).chain(others) {
             observations::reconcile_report(tx, report, now).await?;
         }
@@ -244,19 +270,22 @@ async fn write_outcome(
     tx: &mut PgConnection,
     document: &Document,
     reading: &Reading,
+    linked: bool,
     now: OffsetDateTime,
 ) -> Result<(), StoreError> {
     let (state, reason) = match reading.disposition {
+        Disposition::Annotate if linked => ("linked", None),
         Disposition::Annotate => ("annotated", None),
         Disposition::Keep => ("kept", None),
         Disposition::Withdraw(reason) => ("withdrawn", Some(WithdrawReason::code(reason))),
     };
+    // What is linked has no annotation of its own, also if the model was asked before the other report had the answer.
     let annotation_id = match &reading.annotated {
-        Some((narrative, annotation)) => {
+        Some((narrative, annotation)) if !linked => {
             let narrative_id = write_narrative(tx, document, narrative, now).await?;
             Some(write_annotation(tx, document, (narrative_id, narrative), annotation, &reading.model, now).await?)
         }
-        None => None,
+        Some(_) | None => None,
     };
     let subject = reading.about.subject.as_ref().and_then(|subject| subject.reference.as_deref());
     sqlx::query(

@@ -257,12 +257,7 @@ impl Store {
 
 /// A search that waits already and is due in time needs no writing: notifications of a storm do not wait for each other.
 /// If it is claimed meanwhile, it searches after this notification came.
-async fn ask_catch_up(
-    tx: &mut PgConnection,
-    source: &SourceName,
-    seconds: f64,
-    pause: f64,
-) -> Result<(), StoreError> {
+async fn ask_catch_up(tx: &mut PgConnection, source: &SourceName, seconds: f64, pause: f64) -> Result<(), StoreError> {
     let doing = while_doing("asking for a search");
     let wanted: OffsetDateTime = sqlx::query_scalar(
         "SELECT GREATEST(now() + make_interval(secs => $2),

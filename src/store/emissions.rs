@@ -4,11 +4,11 @@ use sqlx::{Connection as _, PgConnection, Row as _};
 use time::OffsetDateTime;
 
 use super::jobs::one_row;
-use super::observations::{answer, select_answer, standing};
+use super::observations::{answer, select_answer};
 use super::{Store, StoreError, while_doing};
 use crate::domain::document::SourceName;
 use crate::domain::job::LeasedJob;
-use crate::domain::observation::{Answer, Standing};
+use crate::domain::observation::Answer;
 
 /// An Observation and what its source has of it.
 #[derive(Clone, Debug)]
@@ -36,8 +36,10 @@ pub struct Remote {
     pub begun_version: i32,
     /// Our version that stands there.
     pub written_version: i32,
-    /// What that version stands for.
-    pub written_standing: Option<Standing>,
+    /// Whether one of ours that may stand there is `final`.
+    pub may_be_final: bool,
+    /// Whether one of ours that may stand there is `entered-in-error`.
+    pub may_be_withdrawn: bool,
     /// Our last version whose Provenance stands there.
     pub provenance_version: i32,
 }
@@ -70,8 +72,11 @@ impl Store {
         let row = sqlx::query(select_answer!(
             "e.remote_id, e.remote_etag, e.remote_version, e.begun_version, e.written_version, e.provenance_version,
              d.source_version, m.model_version_id,
-             (SELECT w.status FROM observation_versions w WHERE w.observation_id = o.observation_id
-              AND w.version = e.written_version) AS written_status, ",
+             EXISTS (SELECT 1 FROM observation_versions w WHERE w.observation_id = o.observation_id AND w.status = 'final'
+                     AND w.version BETWEEN e.written_version AND e.begun_version) AS may_be_final,
+             EXISTS (SELECT 1 FROM observation_versions w WHERE w.observation_id = o.observation_id
+                     AND w.status = 'entered-in-error' AND w.version BETWEEN e.written_version AND e.begun_version)
+                 AS may_be_withdrawn, ",
             "LEFT JOIN emissions e ON e.observation_id = o.observation_id
              WHERE o.observation_id = $1 AND v.version = o.version"
         ))
@@ -91,7 +96,8 @@ impl Store {
                 version: row.get("remote_version"),
                 begun_version: number("begun_version"),
                 written_version: number("written_version"),
-                written_standing: row.get::<Option<&str>, _>("written_status").and_then(standing),
+                may_be_final: row.get("may_be_final"),
+                may_be_withdrawn: row.get("may_be_withdrawn"),
                 provenance_version: number("provenance_version"),
             },
         }))

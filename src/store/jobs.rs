@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::rows::known;
-use super::{JOBS_CHANNEL, Store, StoreError, observations, while_doing};
+use super::{JOBS_CHANNEL, Store, StoreError, links, observations, while_doing};
 use crate::domain::document::{DocumentId, SourceName};
 use crate::domain::job::{JobClass, JobKind, LeasedJob, ReannotationId};
 
@@ -168,6 +168,7 @@ async fn fail_document(
     .execute(&mut *tx)
     .await
     .map_err(&doing)?;
+    links::release(tx, report_id).await?;
     observations::reconcile_report(tx, report_id, now).await
 }
 
@@ -184,6 +185,20 @@ pub(super) async fn enqueue(tx: &mut PgConnection, document: DocumentId) -> Resu
         .execute(&mut *tx)
         .await
         .map_err(&doing)?;
+    ring(tx).await.map_err(&doing)
+}
+
+/// Queues a document's annotation once more, unless it waits already.
+pub(super) async fn enqueue_again(tx: &mut PgConnection, document: DocumentId) -> Result<(), StoreError> {
+    let doing = while_doing("queueing a job once more");
+    sqlx::query(
+        "INSERT INTO jobs AS waiting (kind, document_id) VALUES ('annotate', $1)
+         ON CONFLICT (kind, document_id, model_name) DO UPDATE SET asked = waiting.asked + 1",
+    )
+    .bind(document.0)
+    .execute(&mut *tx)
+    .await
+    .map_err(&doing)?;
     ring(tx).await.map_err(&doing)
 }
 

@@ -6,17 +6,21 @@ mod agreement;
 mod annotations;
 mod catch_ups;
 mod contents;
+mod decisions;
 pub mod embedded;
 mod emissions;
 mod exchange;
 mod incoming;
 mod intake;
 mod jobs;
+mod links;
 mod models;
 mod observations;
 mod reannotations;
 mod reports;
+mod reviews;
 mod rows;
+mod search;
 mod shadow;
 mod subscriptions;
 
@@ -30,14 +34,16 @@ pub use agreement::{Comparison, Disagreement, DisagreementCursor};
 pub use annotations::{Reading, StoredAnnotation};
 pub use catch_ups::{CatchUp, Export, Mode};
 pub use contents::FetchedContent;
+pub use decisions::{Comment, Decided, Deciding, ExportedDecision, NotDecided};
 pub use emissions::{CreationLock, Emission, EmissionCounts, Remote, Written};
 pub use exchange::SourceJobs;
 pub use incoming::{FromSource, Taken};
 pub use intake::{Condition, Intake, NewDocument, Precondition, Receipt};
 pub use jobs::{LEASE_SECONDS, QueueDepth};
-pub use observations::{CodeFilter, ObservationFilter, ObservationPage, PageCursor, TimeBound};
 pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
+pub use reviews::{OpenReview, ReviewCursor};
+pub use search::{CodeFilter, DateBound, ObservationFilter, ObservationPage, Order, PageCursor, TimeBound};
 pub use subscriptions::{Named, Subscription};
 
 use crate::domain::job::OnFailure;
@@ -68,6 +74,9 @@ pub enum StoreError {
     /// The job is no longer ours: its lease ended and another worker took it, or it is settled.
     #[error("the lease of the job is lost")]
     LeaseLost,
+    /// The report that had the answer for a linked one has it no more: it must be annotated itself.
+    #[error("the report that had the answer has it no more")]
+    LinkLost,
     /// A stored value is not one that this version knows.
     #[error("a stored {what} is not one that this version knows")]
     UnknownValue {
@@ -89,6 +98,7 @@ impl StoreError {
     pub fn on_failure(&self) -> OnFailure {
         match self {
             Self::Database { source, .. } if source.may_pass => OnFailure::Retry,
+            Self::LinkLost => OnFailure::Retry,
             Self::Database { .. } | Self::Migrate(_) | Self::LeaseLost | Self::UnknownValue { .. } => OnFailure::Fail,
         }
     }

@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 
 use super::StoreError;
 use crate::domain::document::{
-    About, Effective, Identifier, LogicalId, Reference, ReportKey, ResourceType, Sha256Digest, SourceName,
+    About, Effective, Identifier, LogicalId, Reference, ReportKey, ReportKind, ResourceType, Sha256Digest, SourceName,
 };
 
 /// A value that the column's CHECK and this version agree on.
@@ -43,6 +43,8 @@ struct AboutColumn {
     encounter: Option<ReferenceColumn>,
     #[serde(skip_serializing_if = "Option::is_none")]
     effective: Option<EffectiveColumn>,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    kind: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -73,6 +75,7 @@ pub(super) fn about_json(about: &About) -> String {
             Effective::DateTime(text) => EffectiveColumn::DateTime(text),
             Effective::Period { start, end } => EffectiveColumn::Period { start, end },
         }),
+        kind: about.kind.map(|kind| kind.code().to_owned()),
     };
     // Cannot fail because the column is strings only.
     serde_json::to_string(&column).expect("strings have a JSON form")
@@ -92,6 +95,7 @@ pub(super) fn about(json: &str) -> Result<About, StoreError> {
             EffectiveColumn::DateTime(text) => Effective::DateTime(text),
             EffectiveColumn::Period { start, end } => Effective::Period { start, end },
         }),
+        kind: column.kind.as_deref().map(|code| known("about", ReportKind::from_code(code))).transpose()?,
     })
 }
 

@@ -122,14 +122,13 @@ impl Intake {
         .await
         .map_err(&doing)?;
         let Some(row) = row else { return Ok(None) };
-        let ahead: Vec<i64> = sqlx::query_scalar(
-            "SELECT event_number FROM events_ahead WHERE source = $1 AND subscription_id = $2",
-        )
-        .bind(named.source.as_str())
-        .bind(named.id.as_str())
-        .fetch_all(&mut *self.tx)
-        .await
-        .map_err(&doing)?;
+        let ahead: Vec<i64> =
+            sqlx::query_scalar("SELECT event_number FROM events_ahead WHERE source = $1 AND subscription_id = $2")
+                .bind(named.source.as_str())
+                .bind(named.id.as_str())
+                .fetch_all(&mut *self.tx)
+                .await
+                .map_err(&doing)?;
         Ok(Some(EventCount {
             last: row.get("last_event"),
             last_at: row.get("last_event_at"),

@@ -142,7 +142,8 @@ impl Making<'_> {
         let named = subscription::named_topics(&self.source.read("metadata").await?.body);
         for draft in self.drafts(criteria, topic, &named, &mut notes)? {
             let resource = draft.resource().to_string();
-            let answer = self.source.send(Outgoing::post("Subscription", resource).prefer("return=representation")).await?;
+            let answer =
+                self.source.send(Outgoing::post("Subscription", resource).prefer("return=representation")).await?;
             if answer.is_success() {
                 let seen = self.made(&answer).await?;
                 return self.keep(&seen, criteria.text(), "made", notes).await;
@@ -199,7 +200,8 @@ impl Making<'_> {
             Content::IdOnly => vec![Content::IdOnly, Content::Empty],
             Content::Empty => vec![Content::Empty],
         };
-        let kind = if settings.fhir_version == FhirVersion::R5 { SubscriptionKind::R5 } else { SubscriptionKind::Backport };
+        let kind =
+            if settings.fhir_version == FhirVersion::R5 { SubscriptionKind::R5 } else { SubscriptionKind::Backport };
         let mut drafts = Vec::new();
         if let Some(topic) = topic {
             drafts.extend(less.iter().map(|content| draft(kind, Some(topic.clone()), *content)));
@@ -216,7 +218,9 @@ impl Making<'_> {
         if kind == SubscriptionKind::Backport && settings.topic.is_none() {
             let in_the_open = self.endpoint.starts_with("http://") && !is_loopback(&self.endpoint);
             if in_the_open && content != Content::Empty {
-                notes.push("the endpoint is plain http: classic notifications are asked for without the report".to_owned());
+                notes.push(
+                    "the endpoint is plain http: classic notifications are asked for without the report".to_owned(),
+                );
             }
             if !in_the_open && content != Content::Empty {
                 drafts.push(draft(SubscriptionKind::Classic, None, Content::FullResource));

@@ -74,11 +74,18 @@ async fn look_at(
     store.subscription_checked(&source.name, id, None, now).await?;
     let answer = source.read(&format!("Subscription/{}", id.as_str())).await?;
     if matches!(answer.status, 404 | 410) {
-        tracing::warn!(source = source.name.as_str(), "a Subscription of ours is gone (responsum subscriptions repair makes it again)");
+        tracing::warn!(
+            source = source.name.as_str(),
+            "a Subscription of ours is gone (responsum subscriptions repair makes it again)"
+        );
         store.subscription_checked(&source.name, id, Some(SubscriptionState::Off), now).await?;
         return Ok(None);
     }
-    let seen = if answer.is_success() { subscription::read(&answer.body) } else { return Err(source.refused(&answer).into()) };
+    let seen = if answer.is_success() {
+        subscription::read(&answer.body)
+    } else {
+        return Err(source.refused(&answer).into());
+    };
     let seen = seen.ok_or_else(|| source.unexpected("no Subscription"))?;
     let state = if seen.state.is_broken() {
         mend(source, &seen, &answer.body, answer.etag.as_deref()).await?
@@ -101,7 +108,11 @@ async fn mend(
         let request = Outgoing::put(format!("Subscription/{}", seen.id.as_str()), resource);
         let answer = source.send(etag.map_or(request.clone(), |etag| request.if_match(etag))).await?;
         if answer.is_success() {
-            tracing::warn!(source = source.name.as_str(), was = seen.state.code(), "a Subscription was asked for again");
+            tracing::warn!(
+                source = source.name.as_str(),
+                was = seen.state.code(),
+                "a Subscription was asked for again"
+            );
             telemetry::subscription_mended(source.name.as_str(), "requested");
             return Ok(subscription::read(&answer.body).map_or(wanted, |seen| seen.state));
         }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use actix_web::HttpMessage as _;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -15,6 +16,8 @@ use subtle::ConstantTimeEq as _;
 
 use super::error::ApiError;
 use crate::digest::sha256;
+use crate::domain::decision::Reviewer;
+use crate::domain::document::LogicalId;
 
 /// What a token may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -63,6 +66,17 @@ pub struct Token {
     /// Who confirms by it, like `Practitioner/17`.
     #[serde(default)]
     practitioner: Option<String>,
+    /// What that person is called.
+    #[serde(default)]
+    practitioner_name: Option<String>,
+}
+
+impl Token {
+    /// Who decides by it.
+    fn reviewer(&self) -> Option<Reviewer> {
+        let practitioner = self.practitioner.clone()?;
+        Some(Reviewer { practitioner, name: self.practitioner_name.clone() })
+    }
 }
 
 impl fmt::Debug for Token {
@@ -92,6 +106,9 @@ pub enum TokensError {
     /// Nobody could confirm by it.
     #[error("token \"{0}\" has the scope confirm and no practitioner, like \"Practitioner/17\"")]
     NoPractitioner(String),
+    /// What it names is no practitioner.
+    #[error("the practitioner of token \"{0}\" is neither like \"Practitioner/17\" nor an absolute URL that ends so")]
+    Practitioner(String),
 }
 
 impl Access {
@@ -108,21 +125,41 @@ impl Access {
             if token.scopes.contains(&Scope::Confirm) && token.practitioner.is_none() {
                 return Err(TokensError::NoPractitioner(token.name.clone()));
             }
+            if token.practitioner.as_deref().is_some_and(|practitioner| !names_a_practitioner(practitioner)) {
+                return Err(TokensError::Practitioner(token.name.clone()));
+            }
         }
         Ok(Self::Tokens(token))
     }
 
-    /// Whether the request may be answered.
-    fn allow(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<(), ApiError> {
+    /// Whether the request may be answered, and by whom it decides something.
+    fn allow(&self, method: &Method, path: &str, headers: &HeaderMap) -> Result<Option<Reviewer>, ApiError> {
         match (self, required_scope(method, path)) {
-            (Self::Loopback, _) => local_name(headers),
-            (Self::Tokens(_), None) => Ok(()),
+            (Self::Loopback, scope) => {
+                local_name(headers)?;
+                // A decision needs a person, and whoever comes from this machine is nobody in particular.
+                if scope == Some(Scope::Confirm) { Err(ApiError::NoPerson) } else { Ok(None) }
+            }
+            (Self::Tokens(_), None) => Ok(None),
             (Self::Tokens(tokens), Some(scope)) => {
                 let token = bearer(headers).and_then(|token| find(tokens, token)).ok_or(ApiError::NoToken)?;
-                if token.scopes.contains(&scope) { Ok(()) } else { Err(ApiError::Scope(scope)) }
+                // Whoever decides must be able to see what waits.
+                let sees_reviews = path == "/reviews" && token.scopes.contains(&Scope::Confirm);
+                let may = token.scopes.contains(&scope) || sees_reviews;
+                if may { Ok(token.reviewer()) } else { Err(ApiError::Scope(scope)) }
             }
         }
     }
+}
+
+/// `Practitioner/{id}`, or an absolute URL that ends so.
+fn names_a_practitioner(reference: &str) -> bool {
+    let Some((rest, id)) = reference.rsplit_once('/') else { return false };
+    let absolute = |rest: &str| {
+        rest.strip_suffix("/Practitioner")
+            .is_some_and(|base| base.starts_with("https://") || base.starts_with("http://"))
+    };
+    LogicalId::new(id).is_some() && (rest == "Practitioner" || absolute(rest))
 }
 
 /// What a request needs; health checks, the capability statement and our public keys need nothing. Neither do
@@ -133,6 +170,8 @@ fn required_scope(method: &Method, path: &str) -> Option<Scope> {
         None
     } else if path == "/metrics" {
         Some(Scope::Admin)
+    } else if path.ends_with("/$confirm") || path.ends_with("/$refute") {
+        Some(Scope::Confirm)
     } else if matches!(*method, Method::GET | Method::HEAD)
         || path.ends_with("/$annotate")
         || path.ends_with("/_search")
@@ -177,7 +216,9 @@ pub async fn guard(
     let access = request.app_data::<Data<Access>>().expect("access is configured").clone();
     // By the path as the router reads it, or an encoded letter would lead past a scope.
     let path = percent_decode_str(request.path()).decode_utf8_lossy().into_owned();
-    access.allow(request.method(), &path, request.headers())?;
+    if let Some(reviewer) = access.allow(request.method(), &path, request.headers())? {
+        request.extensions_mut().insert(reviewer);
+    }
     next.call(request).await
 }
 
@@ -196,9 +237,14 @@ mod tests {
             name: name.to_owned(),
             sha256: sha256(secret.as_bytes()).hex(),
             scopes,
-            practitioner: None,
+            practitioner: (name == "c").then(|| "Practitioner/17".to_owned()),
+            practitioner_name: None,
         };
-        Access::Tokens(vec![token("a", "secret-a", vec![Scope::Read]), token("b", "secret-b", vec![Scope::Write])])
+        Access::Tokens(vec![
+            token("a", "secret-a", vec![Scope::Read]),
+            token("b", "secret-b", vec![Scope::Write]),
+            token("c", "secret-d", vec![Scope::Confirm]),
+        ])
     }
 
     #[test]
@@ -220,6 +266,13 @@ mod tests {
             (Method::GET, "/sources", "Bearer secret-a", None),
             (Method::POST, "/sources/ehr/$replay", "Bearer secret-b", Some("scope admin")),
             (Method::POST, "/sources/ehr/$fetch", "Bearer secret-a", Some("scope admin")),
+            (Method::POST, "/fhir/Observation/1/$confirm", "Bearer secret-b", Some("scope confirm")),
+            (Method::POST, "/fhir/Observation/1/$refute", "Bearer secret-a", Some("scope confirm")),
+            (Method::POST, "/fhir/Observation/1/$confirm", "Bearer secret-d", None),
+            (Method::GET, "/reviews", "Bearer secret-d", None),
+            (Method::GET, "/reviews", "Bearer secret-a", None),
+            (Method::GET, "/reviews", "Bearer secret-b", Some("scope read")),
+            (Method::GET, "/patients/1/timeline", "Bearer secret-d", Some("scope read")),
             (Method::GET, "/health/live", "", None),
             (Method::GET, "/.well-known/jwks.json", "", None),
         ] {
@@ -247,6 +300,26 @@ mod tests {
         ] {
             let result = Access::Loopback.allow(&Method::GET, "/fhir/metadata", &headers(&[(HOST, host)]));
             assert_eq!(result.is_ok(), allowed, "{host}");
+        }
+    }
+
+    #[test]
+    fn who_decides_is_the_tokens_practitioner_and_without_tokens_nobody() {
+        let confirm = "/fhir/Observation/1/$confirm";
+        let decided = tokens().allow(&Method::POST, confirm, &headers(&[(AUTHORIZATION, "Bearer secret-d")]));
+        assert_eq!(decided.ok().flatten().map(|reviewer| reviewer.practitioner).as_deref(), Some("Practitioner/17"));
+        let nobody = Access::Loopback.allow(&Method::POST, confirm, &headers(&[(HOST, "localhost")]));
+        assert!(matches!(nobody, Err(ApiError::NoPerson)));
+        for (reference, good) in [
+            ("Practitioner/17", true),
+            ("https://ehr.example.org/fhir/Practitioner/17", true),
+            ("PractitionerRole/17", false),
+            ("Patient/17", false),
+            ("Practitioner/", false),
+            ("urn:uuid:1", false),
+            ("javascript:x/Practitioner/1", false),
+        ] {
+            assert_eq!(names_a_practitioner(reference), good, "{reference}");
         }
     }
 

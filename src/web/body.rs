@@ -16,10 +16,17 @@ const DRAIN_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// The body of a write: FHIR JSON of at most `bytes_max`.
 pub async fn fhir_json(request: &HttpRequest, payload: Payload, bytes_max: usize) -> Result<Bytes, ApiError> {
     // Asked of every write: a form of another site can send text/plain, but not this.
-    if !is_json(request) {
-        return Err(ApiError::MediaType);
+    if is_json(request) { whole(request, payload, bytes_max).await } else { Err(ApiError::MediaType) }
+}
+
+/// The parameters of an operation that may be asked without any: FHIR JSON, or nothing at all.
+pub async fn parameters(request: &HttpRequest, payload: Payload) -> Result<Option<Bytes>, ApiError> {
+    let body = whole(request, payload, OPTIONS_BYTES_MAX).await?;
+    match body.trim_ascii().is_empty() {
+        true => Ok(None),
+        false if is_json(request) => Ok(Some(body)),
+        false => Err(ApiError::MediaType),
     }
-    whole(request, payload, bytes_max).await
 }
 
 /// A body of at most `bytes_max`, whatever it is.

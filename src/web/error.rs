@@ -8,10 +8,12 @@ use responsum_fhir_authoring::{AuthoringError, IssueCode, IssueDraft, IssueSever
 use super::access::Scope;
 use super::response::FHIR_JSON;
 use crate::classify::ClassifyError;
+use crate::domain::decision::Unfit;
 use crate::domain::job::OnFailure;
 use crate::fhir::bundle::{BundleError, EntryError};
 use crate::fhir::json::JsonError;
 use crate::fhir::notification::NotificationError;
+use crate::fhir::parameters::ParametersError;
 use crate::fhir::report::ReadError;
 use crate::pipeline::PipelineError;
 use crate::receive::ReceiveError;
@@ -77,6 +79,32 @@ pub enum ApiError {
     /// It was deleted.
     #[error("the resource was deleted")]
     Gone,
+    /// A decision by nobody.
+    #[error(
+        "a decision needs a person: set server.tokens_file with a token that has the scope confirm and its practitioner (docs/access.md)"
+    )]
+    NoPerson,
+    /// The parameters of an operation.
+    #[error(transparent)]
+    Parameters(#[from] ParametersError),
+    /// A parameter's value is not one.
+    #[error("the value of the parameter {0} is not one that it takes; docs/api.md lists them")]
+    ParameterValue(&'static str),
+    /// A verdict that does not go with the answer.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+    /// A decision on what a person says.
+    #[error("this Observation says what a person has decided: decide on the answer that it rests upon, obs-…")]
+    OfAPerson,
+    /// A decision on an answer that was withdrawn.
+    #[error("the answer was withdrawn with its report: there is nothing to decide on")]
+    AnswerWithdrawn,
+    /// A decision on a reading that says nothing.
+    #[error("this version of the report is not annotated, or does not say whether the patient responded")]
+    NothingStated,
+    /// A decision on an older reading.
+    #[error("the report has changed: report-version does not name its newest version")]
+    ReportVersion,
     /// No token, or one that is not known.
     #[error("an access token is needed: Authorization: Bearer …")]
     NoToken,
@@ -159,12 +187,13 @@ impl ApiError {
     fn kind(&self) -> (StatusCode, IssueCode) {
         match self {
             Self::BodyTooLong(_) => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooLong),
-            Self::BodyBroken | Self::Json(_) | Self::Bundle(BundleError::Json(_)) => {
-                (StatusCode::BAD_REQUEST, IssueCode::Structure)
-            }
+            Self::BodyBroken
+            | Self::Json(_)
+            | Self::Bundle(BundleError::Json(_))
+            | Self::Parameters(ParametersError::Json(_))
+            | Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
             Self::MediaType | Self::OptionsMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, IssueCode::NotSupported),
             Self::NotAcceptable => (StatusCode::NOT_ACCEPTABLE, IssueCode::NotSupported),
-            Self::Receive(ReceiveError::Read(ReadError::Json(_))) => (StatusCode::BAD_REQUEST, IssueCode::Structure),
             Self::Receive(
                 ReceiveError::Read(ReadError::NoResourceType | ReadError::OtherResourceType | ReadError::BadId)
                 | ReceiveError::TypeDiffers
@@ -176,6 +205,8 @@ impl ApiError {
             | Self::SameResourceTwice
             | Self::IfMatch
             | Self::Options
+            | Self::Parameters(ParametersError::NotParameters | ParametersError::Parameter)
+            | Self::ParameterValue(_)
             | Self::SearchForm
             | Self::SearchValue(_) => (StatusCode::BAD_REQUEST, IssueCode::Invalid),
             Self::Bundle(BundleError::OtherType)
@@ -194,14 +225,17 @@ impl ApiError {
                 (StatusCode::NOT_FOUND, IssueCode::NotFound)
             }
             Self::ModelAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
-            Self::Reannotating => (StatusCode::CONFLICT, IssueCode::Conflict),
             Self::Switch(SwitchError::Settings(_) | SwitchError::Load(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Invalid)
             }
             Self::Gone => (StatusCode::GONE, IssueCode::Deleted),
             Self::NoToken => (StatusCode::UNAUTHORIZED, IssueCode::Login),
-            Self::Scope(_) | Self::ForeignHost => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
-            Self::VersionConflict => (StatusCode::PRECONDITION_FAILED, IssueCode::Conflict),
+            Self::Scope(_) | Self::ForeignHost | Self::NoPerson => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
+            Self::Unfit(_) | Self::OfAPerson => (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::BusinessRule),
+            Self::Reannotating | Self::AnswerWithdrawn | Self::NothingStated => {
+                (StatusCode::CONFLICT, IssueCode::Conflict)
+            }
+            Self::VersionConflict | Self::ReportVersion => (StatusCode::PRECONDITION_FAILED, IssueCode::Conflict),
             Self::Ambiguous => (StatusCode::PRECONDITION_FAILED, IssueCode::MultipleMatches),
             Self::Store(error) => store_kind(error),
             Self::Pipeline(error) => pipeline_kind(error),
@@ -302,7 +336,9 @@ impl ResponseError for ApiError {
         let mut response = HttpResponseBuilder::new(self.status_code());
         match self.status_code() {
             StatusCode::UNAUTHORIZED => response.insert_header((WWW_AUTHENTICATE, "Bearer")),
-            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS)),
+            StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => {
+                response.insert_header((RETRY_AFTER, RETRY_AFTER_SECONDS))
+            }
             _ => &mut response,
         };
         response.content_type(FHIR_JSON).body(operation_outcome(&self.issues()))

@@ -15,7 +15,7 @@ use super::response::{accepts_json, resource};
 use crate::domain::document::ResourceType;
 
 /// When what it says last changed.
-const CHANGED: time::OffsetDateTime = datetime!(2026-11-23 0:00 UTC);
+const CHANGED: time::OffsetDateTime = datetime!(2026-11-25 0:00 UTC);
 
 /// `GET /fhir/metadata`
 pub async fn read(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, ApiError> {
@@ -38,11 +38,6 @@ pub async fn read(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse, 
 }
 
 fn report(resource_type: ResourceType) -> ResourceDraft {
-    let operation = |name: &str, documentation: &str| OperationDraft {
-        name: name.to_owned(),
-        definition: format!("{}/OperationDefinition/{name}", terms::CANONICAL),
-        documentation: Some(documentation.to_owned()),
-    };
     ResourceDraft {
         resource_type: resource_type.name().to_owned(),
         documentation: Some("Received reports, kept byte for byte; every version is annotated.".to_owned()),
@@ -66,6 +61,14 @@ fn report(resource_type: ResourceType) -> ResourceDraft {
     }
 }
 
+fn operation(name: &str, documentation: &str) -> OperationDraft {
+    OperationDraft {
+        name: name.to_owned(),
+        definition: format!("{}/OperationDefinition/{name}", terms::CANONICAL),
+        documentation: Some(documentation.to_owned()),
+    }
+}
+
 fn observation() -> ResourceDraft {
     let parameter = |name: &str, kind, definition: &str| SearchParamDraft {
         name: name.to_owned(),
@@ -84,11 +87,23 @@ fn observation() -> ResourceDraft {
             TypeInteraction::SearchType,
         ],
         read_history: true,
+        operations: vec![
+            operation("confirm", "A person stands for the answer: it becomes final."),
+            operation("refute", "A person says that the answer is wrong, and perhaps what is right."),
+            OperationDraft {
+                name: "lastn".to_owned(),
+                definition: "http://hl7.org/fhir/OperationDefinition/Observation-lastn".to_owned(),
+                documentation: Some("Of each code the newest that stand; patient or subject must be given.".to_owned()),
+            },
+        ],
+        supported_profiles: vec![terms::PROFILE_STATEMENT.to_owned(), terms::PROFILE_DISEASE_STATUS.to_owned()],
         search_params: vec![
             parameter("_id", SearchType::Token, "Resource-id"),
             parameter("_lastUpdated", SearchType::Date, "Resource-lastUpdated"),
             parameter("_source", SearchType::Uri, "Resource-source"),
+            parameter("category", SearchType::Token, "Observation-category"),
             parameter("code", SearchType::Token, "clinical-code"),
+            parameter("date", SearchType::Date, "clinical-date"),
             parameter("identifier", SearchType::Token, "clinical-identifier"),
             parameter("patient", SearchType::Reference, "clinical-patient"),
             parameter("status", SearchType::Token, "Observation-status"),

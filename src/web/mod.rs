@@ -3,6 +3,7 @@
 mod access;
 mod body;
 mod bundles;
+mod decisions;
 mod error;
 mod health;
 mod heard;
@@ -13,8 +14,10 @@ mod observations;
 mod reannotations;
 mod reports;
 mod response;
+mod reviews;
 mod search;
 mod sources;
+mod timeline;
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -103,7 +106,13 @@ fn routes(config: &mut ServiceConfig) {
         .service(at("/fhir/").route(web::post().to(bundles::receive)))
         .service(at("/fhir/metadata").route(read().to(metadata::read)))
         .service(at("/fhir/Observation").route(read().to(observations::search)))
+        .service(at("/fhir/Observation/$lastn").route(read().to(timeline::lastn)))
         .service(at("/fhir/Observation/_search").route(web::post().to(observations::search_by_form)))
+        .service(at("/fhir/Observation/{id}/$confirm").route(web::post().to(decisions::confirm)))
+        .service(at("/fhir/Observation/{id}/$refute").route(web::post().to(decisions::refute)))
+        .service(at("/patients/timeline").route(read().to(timeline::of_references)))
+        .service(at("/patients/{id}/timeline").route(read().to(timeline::of_patient)))
+        .service(at("/reviews").route(read().to(reviews::list)))
         .service(at("/fhir/Observation/{id}").route(read().to(observations::read)))
         .service(at("/fhir/Observation/{id}/_history").route(read().to(observations::history)))
         .service(at("/fhir/Observation/{id}/_history/{version}").route(read().to(observations::read_version)))

@@ -46,7 +46,7 @@ async fn answer_search(api: &Api, request: &HttpRequest, query: &str) -> Result<
         .get_all("prefer")
         .any(|prefer| prefer.to_str().is_ok_and(|prefer| prefer.contains("handling=lenient")));
     let search = search::parse(query, &api.base, lenient)?;
-    let page = api.store.search_observations(&search.filter, search.after.as_ref(), search.count).await?;
+    let page = api.store.search_observations(&search.filter, search.order, search.after.as_ref(), search.count).await?;
     let entries = page.answers.iter().map(|answer| {
         let url = api.base.join(&format!("Observation/{}", answer.observation_id));
         Ok(EntryView::matched(url, raw(author::observation(answer, &api.base)?.json)))
@@ -187,7 +187,7 @@ pub fn binary(narrative: &StoredNarrative) -> String {
     .to_string()
 }
 
-async fn find(api: &Api, id: &str, version: Option<i32>) -> Result<Answer, ApiError> {
+pub(super) async fn find(api: &Api, id: &str, version: Option<i32>) -> Result<Answer, ApiError> {
     api.store.observation(id, version).await?.ok_or(ApiError::NotFound)
 }
 

@@ -15,7 +15,7 @@ use crate::digest::sha256;
 use crate::domain::annotation::Annotation;
 use crate::domain::document::{Disposition, Document, LogicalId, ReportKey, ResourceType, SourceDocument, SourceName};
 use crate::domain::label::{Label, Score};
-use crate::domain::observation::{Answer, CodePoints, Standing, is_about_cancer, observation_id};
+use crate::domain::observation::{Answer, CodePoints, Kind, Standing, is_about_cancer, observation_id};
 use crate::fhir::splice::{ServerMeta, served};
 use crate::fhir::{author, report};
 use crate::pipeline::Annotated;
@@ -170,6 +170,7 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
     let report = ReportKey { source: SourceName::local(), resource_type: source.resource_type, logical_id };
     let answer = Answer {
         observation_id: observation_id(&report, sha256),
+        kind: Kind::Answer,
         version: 1,
         standing: Standing::Preliminary,
         withdrawn: None,
@@ -190,6 +191,10 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
             .map(|(offset, length)| CodePoints { offset, length })
             .collect(),
         model: model.version().clone(),
+        performer: None,
+        stated_at: now,
+        decision: None,
+        linked: Vec::new(),
     };
     let at = |relative: String, json: String| EntryView {
         full_url: Some(api.base.join(&relative)),
@@ -280,6 +285,9 @@ struct AnnotationView {
     state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// The report with the same attachment whose annotation this is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    linked_to: Option<String>,
     #[serde(flatten)]
     said: Option<SaidView>,
 }
@@ -328,7 +336,7 @@ struct ModelView {
 }
 
 async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Result<HttpResponse, ApiError> {
-    let StoredAnnotation { document_version, state, state_reason, annotation } =
+    let StoredAnnotation { document_version, state, state_reason, linked_to, annotation } =
         api.store.annotation(key, version).await?.ok_or(ApiError::NotFound)?;
     let said = match annotation {
         None => None,
@@ -366,7 +374,14 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
             })
         }
     };
-    Ok(HttpResponse::Ok().json(AnnotationView { version: document_version, state, reason: state_reason, said }))
+    let linked_to = linked_to.map(|primary| api.base.join(&primary.relative()));
+    Ok(HttpResponse::Ok().json(AnnotationView {
+        version: document_version,
+        state,
+        reason: state_reason,
+        linked_to,
+        said,
+    }))
 }
 
 fn report_key((resource_type, id): &(String, String)) -> Result<ReportKey, ApiError> {

@@ -1,20 +1,18 @@
 //! Search parameters of Observation. What is not understood is refused: a filter that is silently ignored gives
 //! another patient's answers.
 
-use time::format_description::well_known::Rfc3339;
-use time::macros::{format_description, time};
-use time::{Date, Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use super::error::ApiError;
+use crate::domain::date::period;
 use crate::domain::document::SourceName;
 use crate::fhir::author::SYSTEM_OBSERVATION_ID;
 use crate::fhir::reference::{self, BaseUrl};
-use crate::store::{CodeFilter, ObservationFilter, PageCursor, TimeBound};
+use crate::store::{CodeFilter, DateBound, ObservationFilter, Order, PageCursor, TimeBound};
 use responsum_fhir_authoring::terms;
 
 /// What can be asked, for the message that says so.
-const KNOWN: &str =
-    "_id, _source, _lastUpdated, code, identifier, patient, status, subject, _count, _sort=-_lastUpdated, _format";
+const KNOWN: &str = "_id, _source, _lastUpdated, category, code, date, identifier, patient, status, subject, _count, _sort=date or _lastUpdated, _format";
 
 /// Entries of a page, if the client does not say.
 const COUNT_DEFAULT: usize = 50;
@@ -27,6 +25,8 @@ const COUNT_MAX: usize = 500;
 pub struct Search {
     /// What must hold.
     pub filter: ObservationFilter,
+    /// In which order.
+    pub order: Order,
     /// Entries of a page.
     pub count: usize,
     /// Where the page begins.
@@ -37,8 +37,13 @@ pub struct Search {
 
 /// Understands a query string. `lenient` passes over what is not known (`Prefer: handling=lenient`).
 pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiError> {
-    let mut search =
-        Search { filter: ObservationFilter::default(), count: COUNT_DEFAULT, after: None, query: String::new() };
+    let mut search = Search {
+        filter: ObservationFilter::default(),
+        order: Order::default(),
+        count: COUNT_DEFAULT,
+        after: None,
+        query: String::new(),
+    };
     let mut links = url::form_urlencoded::Serializer::new(String::new());
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         if value.contains('\0') {
@@ -51,12 +56,13 @@ pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiEr
             "patient" | "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
             "subject" => narrow(&mut filter.subjects, subjects(&value, false, base)),
             "_source" => narrow_reports(filter, &value, base),
-            "code" => filter.code = Some(and_code(filter.code, code(&value))),
+            "code" => filter.codes.push(code(&value)),
+            "category" => narrow(&mut filter.categories, list(&value).iter().filter_map(|t| category(t)).collect()),
+            "date" => filter.dates.extend(date_bounds(&value)?),
             "status" => narrow(&mut filter.statuses, list(&value)),
             "_lastUpdated" => filter.last_updated.extend(time_bounds(&value)?),
             "_count" => search.count = count(&value)?,
-            "_sort" if value == "-_lastUpdated" => {}
-            "_sort" => return Err(ApiError::SearchValue("_sort")),
+            "_sort" => search.order = order(&value)?,
             "_format" if value.contains("json") => {}
             "_format" => return Err(ApiError::NotAcceptable),
             "_total" | "_pretty" => {}
@@ -75,15 +81,18 @@ pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiEr
 
 /// The query of the next page.
 pub fn next_query(search: &Search, cursor: &PageCursor) -> String {
-    let micros = cursor.last_updated.unix_timestamp_nanos() / 1000;
+    let micros = cursor.at.unix_timestamp_nanos() / 1000;
     let separator = if search.query.is_empty() { "" } else { "&" };
     format!("{}{separator}_page={micros}-{}", search.query, cursor.id)
 }
 
 fn cursor(value: &str) -> Option<PageCursor> {
+    // What has no date comes after all that has one: its moment may be before 1970.
+    let (sign, value) = value.strip_prefix('-').map_or(("", value), |rest| ("-", rest));
     let (micros, id) = value.split_once('-')?;
+    let micros = format!("{sign}{micros}");
     let nanos = micros.parse::<i128>().ok()?.checked_mul(1000)?;
-    Some(PageCursor { last_updated: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, id: id.to_owned() })
+    Some(PageCursor { at: OffsetDateTime::from_unix_timestamp_nanos(nanos).ok()?, id: id.to_owned() })
 }
 
 /// Values of one parameter are alternatives; a parameter that is given twice must hold twice.
@@ -108,7 +117,7 @@ fn identifier(token: &str) -> Option<String> {
 }
 
 /// `1`, `Patient/1` or an absolute URL: all the forms in which a report may say the same.
-fn subjects(value: &str, patient: bool, base: &BaseUrl) -> Vec<String> {
+pub fn subjects(value: &str, patient: bool, base: &BaseUrl) -> Vec<String> {
     let forms = |value: &str| {
         let relative = value.strip_prefix(&format!("{}/", base.as_str())).unwrap_or(value);
         let typed =
@@ -139,23 +148,42 @@ fn narrow_reports(filter: &mut ObservationFilter, value: &str, base: &BaseUrl) {
     });
 }
 
-fn code(value: &str) -> CodeFilter {
-    let of = |token: &str| match token.split_once('|') {
-        Some((terms::SYSTEM_OBSERVATION, "" | terms::CODE_TREATMENT_RESPONSE)) => CodeFilter::Any,
-        Some((terms::SYSTEM_LOINC, "" | terms::LOINC_CANCER_RESPONSE)) => CodeFilter::Cancer,
-        None if token == terms::CODE_TREATMENT_RESPONSE => CodeFilter::Any,
-        None if token == terms::LOINC_CANCER_RESPONSE => CodeFilter::Cancer,
-        Some(_) | None => CodeFilter::None,
-    };
-    let codes: Vec<_> = value.split(',').map(of).collect();
-    [CodeFilter::Any, CodeFilter::Cancer].into_iter().find(|code| codes.contains(code)).unwrap_or(CodeFilter::None)
+/// Values of `code` are alternatives.
+pub fn code(value: &str) -> CodeFilter {
+    let mut codes = CodeFilter::default();
+    for token in value.split(',') {
+        let (system, code) = token.split_once('|').map_or((None, token), |(system, code)| (Some(system), code));
+        let of = |known: &str| system.is_none_or(|system| system == known);
+        let any = system.is_some() && code.is_empty();
+        if of(terms::SYSTEM_OBSERVATION) && (any || code == terms::CODE_TREATMENT_RESPONSE) {
+            codes.response = true;
+        }
+        if of(terms::SYSTEM_LOINC) && (any || code == terms::LOINC_CANCER_RESPONSE) {
+            codes.cancer = true;
+        }
+        if of(terms::SYSTEM_LOINC) && (any || code == terms::LOINC_DISEASE_STATUS) {
+            codes.disease_status = true;
+        }
+    }
+    codes
 }
 
-fn and_code(before: Option<CodeFilter>, code: CodeFilter) -> CodeFilter {
-    match (before.unwrap_or(CodeFilter::Any), code) {
-        (CodeFilter::None, _) | (_, CodeFilter::None) => CodeFilter::None,
-        (CodeFilter::Cancer, _) | (_, CodeFilter::Cancer) => CodeFilter::Cancer,
-        (CodeFilter::Any, CodeFilter::Any) => CodeFilter::Any,
+/// A code of `observation-category`, with or without the system.
+fn category(token: &str) -> Option<String> {
+    match token.split_once('|') {
+        Some((terms::SYSTEM_CATEGORY_OF_OBSERVATION, code)) => Some(code.to_owned()),
+        Some(_) => None,
+        None => Some(token.to_owned()),
+    }
+}
+
+fn order(value: &str) -> Result<Order, ApiError> {
+    match value {
+        "-_lastUpdated" => Ok(Order::LastUpdatedFirst),
+        "_lastUpdated" => Ok(Order::LastUpdatedLast),
+        "-date" => Ok(Order::LatestFirst),
+        "date" => Ok(Order::EarliestFirst),
+        _ => Err(ApiError::SearchValue("_sort")),
     }
 }
 
@@ -163,14 +191,36 @@ fn count(value: &str) -> Result<usize, ApiError> {
     value.parse::<usize>().map(|count| count.min(COUNT_MAX)).map_err(|_| ApiError::SearchValue("_count"))
 }
 
-/// A date or instant with a prefix, as bounds of the period that it stands for (FHIR R4, search.html#date).
-fn time_bounds(value: &str) -> Result<Vec<TimeBound>, ApiError> {
-    let unknown = ApiError::SearchValue("_lastUpdated");
+/// A prefix, `eq` if there is none, and the stretch of time that the rest names.
+fn prefixed<'a>(
+    value: &'a str,
+    parameter: &'static str,
+) -> Result<(&'a str, OffsetDateTime, OffsetDateTime), ApiError> {
     let (prefix, rest) = match value.get(..2) {
         Some(prefix @ ("eq" | "gt" | "ge" | "lt" | "le" | "sa" | "eb")) => (prefix, &value[2..]),
         _ => ("eq", value),
     };
-    let (start, end) = period(rest).ok_or(unknown)?;
+    let (start, end) = period(rest).ok_or(ApiError::SearchValue(parameter))?;
+    Ok((prefix, start, end))
+}
+
+/// `date`, compared with the stretch of time that `effective[x]` names (FHIR R4, search.html#date).
+fn date_bounds(value: &str) -> Result<Vec<DateBound>, ApiError> {
+    let (prefix, start, end) = prefixed(value, "date")?;
+    Ok(match prefix {
+        "gt" => vec![DateBound::EndsAfter(end)],
+        "ge" => vec![DateBound::EndsAfter(start)],
+        "lt" => vec![DateBound::BeginsBefore(start)],
+        "le" => vec![DateBound::BeginsBefore(end)],
+        "sa" => vec![DateBound::BeginsFrom(end)],
+        "eb" => vec![DateBound::EndsBy(start)],
+        _ => vec![DateBound::BeginsFrom(start), DateBound::EndsBy(end)],
+    })
+}
+
+/// A date or instant with a prefix, as bounds of the period that it stands for (FHIR R4, search.html#date).
+fn time_bounds(value: &str) -> Result<Vec<TimeBound>, ApiError> {
+    let (prefix, start, end) = prefixed(value, "_lastUpdated")?;
     Ok(match prefix {
         "ge" => vec![TimeBound::From(start)],
         "gt" | "sa" => vec![TimeBound::From(end)],
@@ -178,37 +228,6 @@ fn time_bounds(value: &str) -> Result<Vec<TimeBound>, ApiError> {
         "lt" | "eb" => vec![TimeBound::Until(start)],
         _ => vec![TimeBound::From(start), TimeBound::Until(end)],
     })
-}
-
-/// First moment, and first moment after, of a year, month, day or instant; in UTC where no zone is given.
-pub fn period(text: &str) -> Option<(OffsetDateTime, OffsetDateTime)> {
-    let midnight = |date: Date| date.with_time(time!(0:00)).assume_utc();
-    let day = |text: &str| Date::parse(text, format_description!("[year]-[month]-[day]")).ok();
-    match text.len() {
-        4 => {
-            let year: i32 = text.parse().ok()?;
-            let first = |year| Date::from_calendar_date(year, time::Month::January, 1).ok();
-            Some((midnight(first(year)?), midnight(first(year + 1)?)))
-        }
-        7 => {
-            let first = day(&format!("{text}-01"))?;
-            let days = i64::from(first.month().length(first.year()));
-            Some((midnight(first), midnight(first.checked_add(Duration::days(days))?)))
-        }
-        10 => day(text).and_then(|first| Some((midnight(first), midnight(first.next_day()?)))),
-        _ => {
-            // A `+` of a zone arrives as a space where the client did not encode it.
-            let text = text.replace(' ', "+");
-            let zoned = if text.contains(['Z', '+']) || text.rfind('-').is_some_and(|at| at > 9) {
-                text
-            } else {
-                format!("{text}Z")
-            };
-            let instant = OffsetDateTime::parse(&zoned, &Rfc3339).ok()?;
-            let step = if zoned.contains('.') { Duration::microseconds(1) } else { Duration::seconds(1) };
-            Some((instant, instant.checked_add(step)?))
-        }
-    }
 }
 
 #[cfg(test)]
@@ -267,15 +286,18 @@ mod tests {
     #[test]
     fn what_is_not_known_is_refused_unless_the_client_is_lenient() {
         assert!(search("colour=blue").is_err());
-        assert!(search("_sort=date").is_err());
+        assert!(search("_sort=status").is_err());
         assert!(parse("colour=blue", &BaseUrl::new("http://us/fhir"), true).is_ok());
     }
 
     #[test]
     fn the_next_page_begins_where_this_one_ended() {
         let first = search("status=preliminary&_count=10").expect("a search");
-        let end = PageCursor { last_updated: datetime!(2026-01-02 3:04:05.678901 UTC), id: "obs-1".into() };
-        let query = next_query(&first, &end);
-        assert_eq!(search(&query).expect("a search").after, Some(end));
+        let end = PageCursor { at: datetime!(2026-01-02 3:04:05.678901 UTC), id: "obs-1".into() };
+        let undated = PageCursor { at: datetime!(0001-01-01 0:00 UTC), id: "cor-1".into() };
+        for end in [end, undated] {
+            let query = next_query(&first, &end);
+            assert_eq!(search(&query).expect("a search").after, Some(end));
+        }
     }
 }

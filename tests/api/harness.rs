@@ -144,8 +144,18 @@ impl Service {
 
     /// With arguments and environment of the test's own.
     pub fn start_with(database: Arc<TestDatabase>, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::start_at("127.0.0.1:0", database, arguments, environment)
+    }
+
+    /// The same, at an address of the test's own.
+    pub fn start_at(
+        listen: &str,
+        database: Arc<TestDatabase>,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut child = Command::new(RESPONSUM)
-            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(["serve", "--listen", listen])
             .args(arguments)
             .env("DATABASE_URL", database.url())
             // Tests run side by side: one thread of the model each is quicker than many that wait for each other.

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::decisions::Ward;
 use crate::harness::{FHIR, NOT_RESPONDED, NOT_STATED, RESPONDED, Service, attachment, note, report, with_id};
 
 #[test]
@@ -215,6 +216,28 @@ fn quoted(service: &Service, observation: &Value) -> String {
     text.chars().skip(count("offset")).take(count("length")).collect()
 }
 
+/// What people have decided: all versions of all kinds of Observations, and how they came about.
+fn decided() -> Vec<(&'static str, Value)> {
+    let ward = Ward::open();
+    ward.put("confirmed", report(RESPONDED));
+    ward.decide("DiagnosticReport/confirmed", "confirm", &[("category", "partial")]).expect(200);
+    ward.put("refuted", note(NOT_RESPONDED));
+    ward.decide("DocumentReference/refuted", "refute", &[("label", "responded"), ("category", "stable")]).expect(200);
+    let everything = ward.service.get("/fhir/Observation").expect(200).json();
+    let provenance = |name, report: &str, prefix: &str| {
+        let id = ward.of(report, prefix).expect("an Observation")["id"].as_str().expect("an id").to_owned();
+        (name, ward.service.get(&format!("/fhir/Provenance?target={id}")).expect(200).json())
+    };
+    vec![
+        provenance("provenance-confirmed", "DiagnosticReport/confirmed", "obs-"),
+        provenance("provenance-disease-status", "DiagnosticReport/confirmed", "mcode-"),
+        provenance("provenance-refuted", "DocumentReference/refuted", "obs-"),
+        provenance("provenance-corrected", "DocumentReference/refuted", "cor-"),
+        ("observations-decided", everything),
+        ("lastn", ward.service.get("/fhir/Observation/$lastn?patient=Patient/p1").expect(200).json()),
+    ]
+}
+
 /// `cargo xtask test` gives the folder to an independent validator.
 #[test]
 fn served_resources_are_kept_for_the_validator() {
@@ -242,6 +265,7 @@ fn served_resources_are_kept_for_the_validator() {
         ("operation-outcome", service.get("/fhir/Observation?x=1").expect(400).json()),
         ("annotate", service.post("/fhir/DiagnosticReport/$annotate", &report(RESPONDED)).expect(200).json()),
     ];
+    let resources = resources.into_iter().chain(decided());
     let folder = std::env::var_os("RESPONSUM_SERVED_DIR").map(std::path::PathBuf::from);
     for (name, resource) in resources {
         assert!(resource["resourceType"].is_string(), "{name}: {resource}");

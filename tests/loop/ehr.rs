@@ -97,6 +97,15 @@ impl Ehr {
         assert!((200..300).contains(&status), "{status} {body}");
     }
 
+    /// Stores a resource under an id of the server's; its reference.
+    #[track_caller]
+    pub fn post(&self, resource: &Value) -> String {
+        let kind = resource["resourceType"].as_str().expect("a type");
+        let (status, body) = self.send("POST", kind, Some(resource), None);
+        assert_eq!(status, 201, "{body}");
+        format!("{kind}/{}", body["id"].as_str().expect("an id"))
+    }
+
     /// All resources of a type.
     pub fn all(&self, resource_type: &str) -> Vec<Value> {
         self.all_with(resource_type, None)

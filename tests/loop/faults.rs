@@ -11,17 +11,19 @@ use crate::harness::{NOT_RESPONDED, RESPONDED, report, with_id};
 use crate::setting::Setting;
 
 /// A report whose text is elsewhere.
-fn pointing_to(url: &str, content_type: &str) -> Value {
-    let mut report = with_id(report(""), "r1");
+fn pointing_to(id: &str, url: &str, content_type: &str) -> Value {
+    let mut report = with_id(report(""), id);
     report["presentedForm"] = json!([{"contentType": content_type, "url": url}]);
     report
 }
 
-/// The coverage of the report's newest version.
-fn coverage(setting: &Setting) -> String {
-    let texts =
-        setting.service.database.texts("SELECT coverage::text FROM annotations ORDER BY annotation_id DESC LIMIT 1");
-    texts.first().cloned().unwrap_or_default()
+/// The coverage of the report's only version.
+fn coverage(setting: &Setting, id: &str) -> String {
+    let all = "SELECT logical_id || ' ' || coverage::text FROM annotations JOIN documents USING (document_id) \
+               JOIN reports USING (report_id)";
+    let all = setting.service.database.texts(all);
+    let found = all.iter().find_map(|line| line.strip_prefix(id)?.strip_prefix(' '));
+    found.unwrap_or_else(|| panic!("{id} has no annotation: {all:?}")).to_owned()
 }
 
 #[test]
@@ -46,7 +48,7 @@ fn a_binary_is_read_as_raw_bytes_and_as_fhir_json_relative_and_absolute() {
             }
             let setting = Setting::new(&server.base, "");
             let url = if absolute { format!("{}/Binary/b1", server.base) } else { "Binary/b1".to_owned() };
-            server.put(pointing_to(&url, "text/html"));
+            server.put(pointing_to("r1", &url, "text/html"));
             setting.take_in("DiagnosticReport/r1");
             let (observation, _) = server.only("Observation");
             assert_eq!(observation["valueCodeableConcept"]["coding"][0]["code"], "responded", "{raw} {absolute}");
@@ -60,25 +62,26 @@ fn nothing_is_asked_outside_of_the_base_url_and_of_the_named_origins() {
     elsewhere.file("/files/x", "", "text/plain", RESPONDED.as_bytes());
     let server = FhirServer::start(Habits::default());
     server.file("/admin", "", "text/plain", RESPONDED.as_bytes());
-    for url in [
+    let setting = Setting::new(&server.base, "");
+    let urls = [
         format!("{}/files/x", elsewhere.origin),
         format!("{}/admin", server.origin),
         "../admin".to_owned(),
         "../../admin".to_owned(),
         "/admin".to_owned(),
         "Binary/%2e%2e/%2e%2e/admin".to_owned(),
-        format!("{}@{}/files/x", server.base, elsewhere.origin.trim_start_matches("http://")),
+        format!("http://x@{}/files/x", elsewhere.origin.trim_start_matches("http://")),
         "file:///etc/passwd".to_owned(),
-    ] {
-        let setting = Setting::new(&server.base, "");
-        server.put(pointing_to(&url, "text/plain"));
-        setting.take_in("DiagnosticReport/r1");
-        assert!(setting.given_up().is_empty(), "{url}: {:?}", setting.given_up());
-        let coverage = coverage(&setting);
+    ];
+    for (at, url) in urls.iter().enumerate() {
+        let id = format!("r{at}");
+        server.put(pointing_to(&id, url, "text/plain"));
+        setting.take_in(&format!("DiagnosticReport/{id}"));
+        let coverage = coverage(&setting, &id);
         assert!(coverage.contains("not-fetched") && coverage.contains("It was not fetched"), "{url}: {coverage}");
         assert!(!coverage.contains("admin") && !coverage.contains("files/x"), "{url}: no address is told");
-        server.remove("DiagnosticReport/r1");
     }
+    assert!(setting.given_up().is_empty(), "{:?}", setting.given_up());
     assert!(elsewhere.asked().is_empty());
     assert!(!server.asked().iter().any(|asked| asked.line.contains("admin")));
 }
@@ -98,7 +101,7 @@ fn a_named_origin_is_asked_without_our_credentials_unless_it_is_trusted_with_the
             files.origin
         );
         let setting = Setting::with_folder(folder, &server.base, &more);
-        server.put(pointing_to(&format!("{}/files/x", files.origin), "text/plain"));
+        server.put(pointing_to("r1", &format!("{}/files/x", files.origin), "text/plain"));
         setting.take_in("DiagnosticReport/r1");
         server.only("Observation");
         assert_eq!(files.asked()[0].headers.contains_key("authorization"), trusted);
@@ -111,18 +114,19 @@ fn a_redirect_is_followed_within_the_base_url_and_nowhere_else() {
     elsewhere.file("/files/x", "", "text/plain", RESPONDED.as_bytes());
     let server = FhirServer::start(Habits::default());
     server.file("/tenant/fhir/files/2", "", "text/plain", RESPONDED.as_bytes());
-    for (to, followed) in [
+    let setting = Setting::new(&server.base, "");
+    let cases = [
         (format!("{}/files/2", server.base), true),
         ("/tenant/fhir/files/2".to_owned(), true),
         (format!("{}/files/x", elsewhere.origin), false),
         ("/admin".to_owned(), false),
-    ] {
-        let setting = Setting::new(&server.base, "");
-        server.put(pointing_to("files/1", "text/plain"));
-        server.fail("GET files/1", Fault::Status(302, "location", to.clone()));
-        setting.take_in("DiagnosticReport/r1");
-        assert_eq!(coverage(&setting).contains("not-fetched"), !followed, "{to}");
-        server.remove("DiagnosticReport/r1");
+    ];
+    for (at, (to, followed)) in cases.into_iter().enumerate() {
+        let id = format!("r{at}");
+        server.put(pointing_to(&id, &format!("moved/{at}"), "text/plain"));
+        server.fail(&format!("GET moved/{at}"), Fault::Status(302, "location", to.clone()));
+        setting.take_in(&format!("DiagnosticReport/{id}"));
+        assert_eq!(coverage(&setting, &id).contains("not-fetched"), !followed, "{to}");
     }
     assert!(elsewhere.asked().is_empty());
 }
@@ -130,32 +134,35 @@ fn a_redirect_is_followed_within_the_base_url_and_nowhere_else() {
 #[test]
 fn what_cannot_be_had_for_good_is_told_and_what_may_come_is_waited_for() {
     let server = FhirServer::start(Habits::default());
-    let huge = vec![b'x'; 200_000];
-    server.file("/tenant/fhir/files/huge", "", "text/plain", &huge);
-    for (url, fault, told) in [
+    server.file("/tenant/fhir/files/huge", "", "text/plain", &vec![b'x'; 200_000]);
+    let setting = Setting::new(&server.base, "answer_bytes_max = 100000");
+    let status = |status| Fault::Status(status, "x-none", String::new());
+    for (at, (url, fault, told)) in [
         ("files/gone", None, "There is nothing at its address any more."),
-        ("files/1", Some(Fault::Status(410, "x-none", String::new())), "There is nothing at its address any more."),
-        ("files/1", Some(Fault::Status(403, "x-none", String::new())), "The source does not let us read it (403)."),
+        ("files/1", Some(status(410)), "There is nothing at its address any more."),
+        ("files/1", Some(status(403)), "The source does not let us read it (403)."),
         ("files/huge", None, "It is larger than 100000 bytes (answer_bytes_max of [sources.ehr])."),
-    ] {
-        let setting = Setting::new(&server.base, "answer_bytes_max = 100000");
-        server.put(pointing_to(url, "text/plain"));
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let id = format!("r{at}");
+        server.put(pointing_to(&id, url, "text/plain"));
         if let Some(fault) = fault {
             server.fail(&format!("GET {url}"), fault);
         }
-        setting.take_in("DiagnosticReport/r1");
-        let coverage = coverage(&setting);
+        setting.take_in(&format!("DiagnosticReport/{id}"));
+        let coverage = coverage(&setting, &id);
         assert!(coverage.contains(told), "{url}: {coverage}");
-        server.remove("DiagnosticReport/r1");
     }
     server.file("/tenant/fhir/files/2", "", "text/plain", NOT_RESPONDED.as_bytes());
-    for fault in [Fault::Status(503, "retry-after", "1".to_owned()), Fault::Refused, Fault::Truncated] {
-        let setting = Setting::new(&server.base, "");
-        server.put(pointing_to("files/2", "text/plain"));
+    let passing = [Fault::Status(503, "retry-after", "1".to_owned()), Fault::Refused, Fault::Truncated];
+    for (at, fault) in passing.into_iter().enumerate() {
+        let id = format!("s{at}");
+        server.put(pointing_to(&id, "files/2", "text/plain"));
         server.fail("GET files/2", fault.clone());
-        setting.take_in("DiagnosticReport/r1");
-        assert!(!coverage(&setting).contains("not-fetched"), "{fault:?}");
-        server.remove("DiagnosticReport/r1");
+        setting.take_in(&format!("DiagnosticReport/{id}"));
+        assert!(!coverage(&setting, &id).contains("not-fetched"), "{fault:?}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -76,6 +76,7 @@ struct State {
 /// A request that came.
 #[derive(Clone, Debug)]
 pub struct Asked {
+    pub at: Instant,
     pub line: String,
     pub headers: HashMap<String, String>,
     pub body: String,
@@ -102,7 +103,7 @@ const PATH: &str = "/tenant/fhir";
 
 impl FhirServer {
     pub fn start(habits: Habits) -> Self {
-        Self::start_wrapped(habits, "http", Arc::new(|stream| Some(Box::new(stream))))
+        Self::start_wrapped(habits, "http", Arc::new(|stream: TcpStream| Some(Box::new(stream) as Box<dyn Connection>)))
     }
 
     pub fn start_wrapped(habits: Habits, scheme: &str, wrap: Wrap) -> Self {
@@ -407,7 +408,7 @@ fn read_request(stream: &mut dyn Connection) -> Option<Asked> {
     let length: usize = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
     let mut body = vec![0; length];
     stream.read_exact(&mut body).ok()?;
-    Some(Asked { line, headers, body: String::from_utf8_lossy(&body).into_owned() })
+    Some(Asked { at: Instant::now(), line, headers, body: String::from_utf8_lossy(&body).into_owned() })
 }
 
 fn write_answer(stream: &mut dyn Connection, reply: &Reply, truncated: bool) {

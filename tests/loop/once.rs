@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::fhir_server::{Fault, FhirServer, Habits};
 use crate::harness::{NOT_RESPONDED, NOT_STATED, RESPONDED, report, with_id};
-use crate::setting::Setting;
+use crate::setting::{Setting, side_by_side};
 
 /// Servers that create in each of the three ways, and some that say otherwise than they do.
 fn servers() -> Vec<(&'static str, Habits)> {
@@ -32,8 +32,8 @@ fn there(text: &str) -> Value {
 
 #[test]
 fn an_answer_is_written_once_with_its_device_and_provenance_in_every_way_of_creation() {
-    for (name, habits) in servers() {
-        let server = FhirServer::start(habits);
+    side_by_side(&servers(), |(name, habits)| {
+        let server = FhirServer::start(habits.clone());
         let setting = Setting::new(&server.base, "");
         server.put(there(RESPONDED));
         setting.take_in("DiagnosticReport/r1");
@@ -65,12 +65,12 @@ fn an_answer_is_written_once_with_its_device_and_provenance_in_every_way_of_crea
         assert_eq!((version, &observation["status"]), (3, &json!("entered-in-error")), "{name}");
         assert_eq!(server.all("Provenance").len(), 3, "{name}: one for each version");
         assert_eq!(server.all("Device").len(), 1, "{name}");
-    }
+    });
 }
 
 #[test]
 fn an_answer_that_was_lost_on_its_way_back_does_not_make_a_second_one() {
-    for (name, habits) in servers() {
+    side_by_side(&servers(), |(name, habits)| {
         for lost in
             ["PUT Observation", "POST Observation", "PUT Device", "POST Device", "PUT Provenance", "POST Provenance"]
         {
@@ -89,12 +89,12 @@ fn an_answer_that_was_lost_on_its_way_back_does_not_make_a_second_one() {
             server.only("Device");
             server.only("Provenance");
         }
-    }
+    });
 }
 
 #[test]
 fn a_service_that_is_killed_while_it_writes_does_not_write_a_second_one_afterwards() {
-    for (name, habits) in servers() {
+    side_by_side(&servers(), |(name, habits)| {
         let lost = if habits.update_create.is_ok() { "PUT Observation" } else { "POST Observation" };
         let server = FhirServer::start(habits.clone());
         let setting = Setting::new(&server.base, "");
@@ -108,7 +108,7 @@ fn a_service_that_is_killed_while_it_writes_does_not_write_a_second_one_afterwar
         setting.settle();
         assert_eq!(server.only("Observation").1, 1, "{name}: not written twice");
         server.only("Provenance");
-    }
+    });
 }
 
 #[test]

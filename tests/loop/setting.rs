@@ -27,23 +27,24 @@ impl Setting {
         let file = folder.path().join("responsum.toml");
         let toml = format!("[sources.ehr]\nbase_url = \"{base_url}\"\nrequests_per_second_max = 1000\n{more}\n");
         std::fs::write(&file, toml).expect("written");
-        let service = Self::serve(Arc::new(TestDatabase::new()), &file);
+        let service = Self::serve("127.0.0.1:0", Arc::new(TestDatabase::new()), &file);
         Self { service, folder }
     }
 
-    fn serve(database: Arc<TestDatabase>, file: &std::path::Path) -> Service {
+    fn serve(listen: &str, database: Arc<TestDatabase>, file: &std::path::Path) -> Service {
         let file = file.to_str().expect("a path of text");
-        Service::start_with(database, &["--config", file], &[("RESPONSUM__WORKER__POLL_SECONDS", "0.2")])
+        Service::start_at(listen, database, &["--config", file], &[("RESPONSUM__WORKER__POLL_SECONDS", "0.2")])
     }
 
-    /// Kills the service and starts another on the same database.
+    /// Kills the service and starts another on the same database and under the same address, as a supervisor does.
     pub fn killed_and_started_again(self) -> Self {
         let Self { mut service, folder } = self;
         service.signal(nix::sys::signal::Signal::SIGKILL);
         service.ended();
-        let database = Arc::clone(&service.database);
+        let (database, base) = (Arc::clone(&service.database), service.base.clone());
         drop(service);
-        Self { service: Self::serve(database, &folder.path().join("responsum.toml")), folder }
+        let listen = base.trim_start_matches("http://");
+        Self { service: Self::serve(listen, database, &folder.path().join("responsum.toml")), folder }
     }
 
     /// Asks for a report, as a notification would.
@@ -83,4 +84,12 @@ impl Setting {
     pub fn given_up(&self) -> Vec<String> {
         self.service.database.texts("SELECT last_error FROM jobs WHERE abandoned")
     }
+}
+
+/// Tries all of them at a time: most of a test's time is spent waiting.
+pub fn side_by_side<T: Sync>(all: &[T], one: impl Fn(&T) + Sync) {
+    std::thread::scope(|scope| {
+        let tasks: Vec<_> = all.iter().map(|item| scope.spawn(|| one(item))).collect();
+        tasks.into_iter().for_each(|task| task.join().expect("no panic"));
+    });
 }

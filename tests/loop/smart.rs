@@ -31,7 +31,7 @@ fn source(kind: &str, scopes: &str, more: &str) -> (Ehr, Setting) {
 #[test]
 fn an_access_token_is_had_with_an_rsa_and_with_an_elliptic_key() {
     for kind in ["rsa", "ec"] {
-        let (ehr, setting) = source(kind, "system/*.*", ", scope = \"system/*.*\"");
+        let (ehr, setting) = source(kind, "system/*.*", "");
         setting.take_in("DiagnosticReport/r1");
         assert!(setting.given_up().is_empty(), "{kind}: {:?}", setting.given_up());
         assert_eq!(ehr.all_with("Observation", Some("test-writer")).len(), 1, "{kind}");

@@ -18,6 +18,7 @@ import install
 import validate
 
 OBSERVATION, PROVENANCE, DEVICE = "Observation-responded", "Provenance-created", "Device"
+CONFIRMED, CORRECTED, STATUS = "Observation-confirmed", "Observation-corrected", "Observation-disease-status"
 OUTCOME, CAPABILITIES = "OperationOutcome", "CapabilityStatement"
 DERIVATION = ("valueCodeableConcept", "extension", 0)
 CATEGORY, CONFIDENCE = ("component", 0), ("component", 1)
@@ -67,6 +68,25 @@ FAULTS = [
     ("a length without an offset", OBSERVATION, put(GONE, *DERIVATION, "extension", 2), "trs-evidence"),
     ("a derivation-reference with a value", OBSERVATION, put("here", *DERIVATION, "valueString"), "derivation-reference"),
     ("an element that FHIR does not have", OBSERVATION, put("x", "evidence"), "evidence"),
+    ("final and confirmed by nobody", CONFIRMED, put(GONE, "performer"), "trs-final"),
+    ("confirmed by a patient", CONFIRMED, put("Patient/1", "performer", 0, "reference"), "trs-final"),
+    ("corrected by a patient", CORRECTED, put("Patient/1", "performer", 0, "reference"), "trs-person"),
+    ("corrected by nobody", CORRECTED, put(GONE, "performer"), "performer"),
+    ("corrected by a device", CORRECTED, put({"reference": "Device/1"}, "device"), "device"),
+    ("corrected by an AI", CORRECTED, put([{"code": "AIAST"}], "meta", "security"), "trs-person"),
+    ("a correction that is preliminary", CORRECTED, put("preliminary", "status"), "trs-person"),
+    ("a correction whose category does not fit", CORRECTED, put("complete", *CATEGORY, "valueCodeableConcept", "coding", 0, "code"), "trs-category"),
+    ("a disease status without a patient", STATUS, put(GONE, "subject"), "subject"),
+    ("a disease status of a group", STATUS, put("Group/1", "subject", "reference"), "mcs-subject"),
+    ("a disease status by a device", STATUS, put({"reference": "Device/1"}, "device"), "mcs-unused"),
+    ("a disease status with a component", STATUS, put([{"code": {"text": "x"}, "valueString": "y"}], "component"), "mcs-unused"),
+    ("a disease status by nobody", STATUS, put(GONE, "performer"), "mcs-performer"),
+    ("a disease status by an organization", STATUS, put("Organization/1", "performer", 0, "reference"), "mcs-performer"),
+    ("a disease status with another code", STATUS, put("88040-1", "code", "coding", 0, "code"), "mcs-code"),
+    ("a disease status with another value", STATUS, put("responded", "valueCodeableConcept", "coding", 0, "code"), "mcs-value"),
+    ("a disease status over a period", STATUS, lambda it: (it.pop("effectiveDateTime"), it.update(effectivePeriod={"start": "2026-02"})), "mcs-effective"),
+    ("an evidence type that mCODE does not have", STATUS, put("1", "extension", 0, "valueCodeableConcept", "coding", 0, "code"), "mcs-evidence"),
+    ("an evidence type in words", STATUS, lambda it: it["extension"].__setitem__(0, {"url": it["extension"][0]["url"], "valueString": "CT"}), "extension"),
     ("no target", PROVENANCE, put(GONE, "target"), "target"),
     ("a target that is a report", PROVENANCE, put("DiagnosticReport/7/_history/1", "target", 0, "reference"), "trs-target"),
     ("no agent", PROVENANCE, put(GONE, "agent"), "agent"),

@@ -29,6 +29,10 @@ coded! {
         NoLongerStated = "no-longer-stated", "The report no longer states whether the patient responded";
         /// A later version is of a status that is not read.
         NoLongerReported = "no-longer-reported", "The report was cancelled or is not yet reported";
+        /// A person says that it is wrong.
+        Refuted = "refuted", "A person has refuted it";
+        /// Another report has the same attachment, and its answer stands for both.
+        Linked = "linked", "Another report with the same attachment has the answer";
     }
 }
 
@@ -39,7 +43,7 @@ pub enum ReasonDraft {
     AiAsserted,
     /// It was taken back.
     Withdrawn(Withdrawal),
-    /// A person has reviewed it: no reason is written.
+    /// A person has reviewed it: a clinician asserts it (CLINAST).
     Reviewed,
 }
 
@@ -50,6 +54,8 @@ coded! {
         Assembler = "assembler", "Assembler";
         /// A person who confirms or rejects.
         Verifier = "verifier", "Verifier";
+        /// A person who says so.
+        Author = "author", "Author";
     }
 }
 
@@ -60,6 +66,8 @@ pub struct AgentDraft {
     pub role: AgentRole,
     /// A Device or a Practitioner.
     pub who: ReferenceDraft,
+    /// What the person is called.
+    pub name: Option<String>,
 }
 
 /// What it was done with.

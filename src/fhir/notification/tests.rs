@@ -47,14 +47,16 @@ fn r4_event(number: &Value, focus: &str) -> Value {
 
 fn history(status: Value, entries: Vec<Value>) -> Value {
     let request = json!({"method": "GET", "url": "https://ehr.example/fhir/Subscription/s1/$status"});
-    let mut all = vec![json!({"fullUrl": "urn:uuid:0", "resource": status, "request": request, "response": {"status": "200"}})];
+    let mut all =
+        vec![json!({"fullUrl": "urn:uuid:0", "resource": status, "request": request, "response": {"status": "200"}})];
     all.extend(entries);
     json!({"resourceType": "Bundle", "type": "history", "entry": all})
 }
 
 #[test]
 fn an_empty_body_is_a_ping_whatever_its_content_type() {
-    for (content_type, body) in [(None, ""), (JSON, ""), (Some("application/x-www-form-urlencoded"), ""), (JSON, " \n")] {
+    for (content_type, body) in [(None, ""), (JSON, ""), (Some("application/x-www-form-urlencoded"), ""), (JSON, " \n")]
+    {
         let body = Bytes::from_static(body.as_bytes());
         assert_eq!(read(Address::Endpoint, content_type, &body), Ok(Notification::Ping));
     }
@@ -96,10 +98,12 @@ fn a_delete_needs_no_body() {
 fn the_backport_for_r4_is_read_with_every_payload() {
     let number = json!({"name": "event-number", "valueString": "7"});
     let focus = "https://ehr.example/fhir/DiagnosticReport/a";
-    let whole = json!({"fullUrl": focus, "resource": report("a"), "request": {"method": "POST", "url": "DiagnosticReport"}});
+    let whole =
+        json!({"fullUrl": focus, "resource": report("a"), "request": {"method": "POST", "url": "DiagnosticReport"}});
     let only_id = json!({"fullUrl": focus, "request": {"method": "PUT", "url": "DiagnosticReport/a"}, "response": {"status": "200"}});
     let deleted = json!({"fullUrl": focus, "request": {"method": "DELETE", "url": "DiagnosticReport/a"}});
-    let extra = json!({"fullUrl": "https://ehr.example/fhir/Patient/p", "resource": {"resourceType": "Patient", "id": "p"}});
+    let extra =
+        json!({"fullUrl": "https://ehr.example/fhir/Patient/p", "resource": {"resourceType": "Patient", "id": "p"}});
     let bytes = Bytes::from(report("a").to_string());
     for (entries, what) in [
         (vec![], What::Written(None)),
