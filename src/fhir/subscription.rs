@@ -254,6 +254,19 @@ pub fn topics(body: &[u8], resource_type: &str) -> Vec<String> {
     fits.filter_map(|topic| topic.get("url")).collect()
 }
 
+/// Topics that a CapabilityStatement names by the Backport guide's extension. R4 has no way to say what they tell.
+pub fn named_topics(body: &[u8]) -> Vec<String> {
+    let statement = json::text(body).ok().and_then(|text| RawObject::parse(text).ok());
+    let servers = statement.map(|statement| statement.objects("rest")).unwrap_or_default();
+    let resources = servers.iter().flat_map(|server| server.objects("resource"));
+    let extensions = resources.flat_map(|resource| resource.objects("extension"));
+    let named = extensions.filter(|extension| {
+        let url: Option<String> = extension.get("url");
+        url.is_some_and(|url| url.strip_prefix(BACKPORT) == Some("capabilitystatement-subscriptiontopic-canonical"))
+    });
+    named.filter_map(|extension| serde_json::from_str(extension.choice("value")?.get()).ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,6 +302,14 @@ mod tests {
         let body = Bytes::from_static(br#"{"resourceType":"Subscription", "id":"1", "status" : "error", "x": 1.00}"#);
         let changed = with_status(&body, SubscriptionState::Requested).expect("changed");
         assert_eq!(&changed[..], br#"{"resourceType":"Subscription", "id":"1", "status" : "requested", "x": 1.00}"#);
+    }
+
+    #[test]
+    fn topics_that_a_capability_statement_names_are_found() {
+        let url = format!("{BACKPORT}capabilitystatement-subscriptiontopic-canonical");
+        let statement = json!({"resourceType": "CapabilityStatement", "rest": [{"resource": [
+            {"type": "Subscription", "extension": [{"url": url, "valueCanonical": "urn:a"}, {"url": "urn:x", "valueCanonical": "urn:b"}]}]}]});
+        assert_eq!(named_topics(statement.to_string().as_bytes()), ["urn:a"]);
     }
 
     #[test]

@@ -139,7 +139,8 @@ impl Making<'_> {
     async fn make(&self, criteria: &Criteria, topic: Option<String>) -> Result<Made, SubscriptionError> {
         let mut notes = Vec::new();
         let mut refused = None;
-        for draft in self.drafts(criteria, topic, &mut notes)? {
+        let named = subscription::named_topics(&self.source.read("metadata").await?.body);
+        for draft in self.drafts(criteria, topic, &named, &mut notes)? {
             let resource = draft.resource().to_string();
             let answer =
                 self.source.send(Outgoing::post("Subscription", resource).prefer("return=representation")).await?;
@@ -175,6 +176,7 @@ impl Making<'_> {
         &self,
         criteria: &Criteria,
         topic: Option<String>,
+        named: &[String],
         notes: &mut Vec<String>,
     ) -> Result<Vec<Draft>, SubscriptionError> {
         let settings = &self.source.settings;
@@ -209,6 +211,9 @@ impl Making<'_> {
                 criteria.resource_type,
                 self.source.name.as_str()
             )));
+        }
+        if drafts.is_empty() && !named.is_empty() {
+            notes.push(format!("topics that the source names, and does not define: {}", named.join(", ")));
         }
         if kind == SubscriptionKind::Backport && settings.topic.is_none() {
             let in_the_open = self.endpoint.starts_with("http://") && !is_loopback(&self.endpoint);
