@@ -302,7 +302,7 @@ mod tests {
         let detail = |rest: &[u8]| {
             let bytes = [b"\xd0\xcf\x11\xe0".as_slice(), rest].concat();
             let recognised = recognise(Some("application/msword"), &bytes).expect("recognised");
-            read(&recognised, &bytes).expect_err("not supported").detail
+            read(&recognised, &bytes, &Isolation::none()).expect_err("not supported").detail
         };
         assert!(detail(b"x").starts_with("It is a Word 97 document"));
         let name: Vec<u8> = "EncryptedPackage".bytes().flat_map(|byte| [byte, 0]).collect();

@@ -187,7 +187,9 @@ mod tests {
     #[test]
     fn a_probe_that_never_comes_back_is_given_up() {
         let (breaker, now) = (Breaker::default(), Instant::now());
-        (0..5).for_each(|_| drop(breaker.failed(Pass::Plain, now)));
+        (0..5).for_each(|_| {
+            let _ = breaker.failed(Pass::Plain, now);
+        });
         let later = now + PAUSE_MIN;
         assert_eq!(breaker.admit(later, REQUEST_MAX), Ok(Pass::Probe));
         assert_eq!(breaker.admit(later + REQUEST_MAX, REQUEST_MAX), Ok(Pass::Probe));
