@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 pub fn from_r4(authored: &str) -> String {
     // Cannot fail because we have just authored it; as it is, a server would refuse it with a clear word.
     let Ok(mut resource) = serde_json::from_str::<Value>(authored) else { return authored.to_owned() };
-    if let Some(meta) = resource["meta"].as_object_mut() {
+    if let Some(meta) = resource.get_mut("meta").and_then(Value::as_object_mut) {
         meta.remove("profile");
     }
     match resource["resourceType"].as_str() {

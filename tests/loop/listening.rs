@@ -55,11 +55,6 @@ impl Listening {
         Self { service, settings, folder }
     }
 
-    /// Where the settings and the secret are.
-    pub fn folder(&self) -> &std::path::Path {
-        self.folder.path()
-    }
-
     pub fn notify(&self, body: &Value) -> Answer {
         self.hook("POST", "/hooks/ehr", Some(body.to_string().as_bytes()))
     }

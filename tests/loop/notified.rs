@@ -12,14 +12,6 @@ fn notifying_by(method: &str) -> Ehr {
     Ehr::start(&format!("subscriptions: {{notify_method: {method}, retries: 3}}"))
 }
 
-/// Writes a resource; its reference.
-fn write(ehr: &Ehr, resource: &Value) -> String {
-    let kind = resource["resourceType"].as_str().expect("a type");
-    let (status, written) = ehr.send("POST", kind, Some(resource), None);
-    assert_eq!(status, 201, "{written}");
-    format!("{kind}/{}", written["id"].as_str().expect("an id"))
-}
-
 /// Makes Subscriptions, and waits until the server says that they are alive: what is written before is not told.
 #[track_caller]
 fn subscribed(listening: &Listening, count: usize) -> String {
@@ -33,7 +25,7 @@ fn subscribed(listening: &Listening, count: usize) -> String {
 }
 
 fn patient(ehr: &Ehr) -> String {
-    write(ehr, &json!({"resourceType": "Patient"}))
+    ehr.post(&json!({"resourceType": "Patient"}))
 }
 
 fn of(patient: &str, mut report: Value) -> Value {
@@ -52,8 +44,7 @@ fn what_is_written_to_a_real_server_comes_to_us_both_ways_it_notifies() {
         let again = said(&subscriptions(&listening, &["create", "--endpoint", &endpoint]));
         assert_eq!(again.matches("found").count(), 2, "{again}");
         let patient = patient(&ehr);
-        let mut expected =
-            vec![write(&ehr, &of(&patient, report(RESPONDED))), write(&ehr, &of(&patient, note(RESPONDED)))];
+        let mut expected = vec![ehr.post(&of(&patient, report(RESPONDED))), ehr.post(&of(&patient, note(RESPONDED)))];
         expected.sort();
         let expected: Vec<_> = expected.into_iter().map(|reference| format!("{reference} 1")).collect();
         listening.until(notify_method, || listening.reports() == expected);
@@ -72,7 +63,7 @@ fn a_ping_and_a_topic_of_a_real_server_bring_the_report() {
         let made = subscribed(&listening, if more.contains("topic") { 1 } else { 2 });
         assert_eq!(made.contains("backport"), more.contains("topic"), "{made}");
         let patient = patient(&ehr);
-        let expected = format!("{} 1", write(&ehr, &of(&patient, report(RESPONDED))));
+        let expected = format!("{} 1", ehr.post(&of(&patient, report(RESPONDED))));
         listening.until("the report", || listening.reports() == [expected.clone()]);
         let listed = said(&subscriptions(&listening, &["list"]));
         assert_eq!(listed.contains("last event 1"), more.contains("topic"), "{listed}");

@@ -18,21 +18,23 @@ fn reports(ehr: &Ehr) -> Vec<(Value, Option<&'static str>)> {
             report["presentedForm"] = json!([form]);
             report
         };
-        let binary = format!("b{at}");
-        ehr.put(&json!({"resourceType": "Binary", "id": binary, "contentType": "text/html",
-            "data": base64::engine::general_purpose::STANDARD.encode(&html)}));
+        // Each has a Binary of its own: two reports of one address would be answered once.
+        let binaries = [format!("b{at}"), format!("c{at}")];
+        for binary in &binaries {
+            ehr.put(&json!({"resourceType": "Binary", "id": binary, "contentType": "text/html",
+                "data": base64::engine::general_purpose::STANDARD.encode(&html)}));
+        }
         let mut concluded = report("");
         concluded.as_object_mut().expect("an object").remove("presentedForm");
         concluded["conclusion"] = text.into();
         let mut pointing = note("");
-        pointing["content"] =
-            json!([{"attachment": {"contentType": "text/html", "url": format!("{}/Binary/{binary}", ehr.base)}}]);
+        pointing["content"] = json!([{"attachment": {"contentType": "text/html", "url": format!("{}/Binary/{}", ehr.base, binaries[1])}}]);
         let kinds = [
             report(text),
             with_form(attachment("text/html; charset=utf-8", html.as_bytes())),
             concluded,
             note(text),
-            with_form(json!({"contentType": "text/html", "url": format!("Binary/{binary}")})),
+            with_form(json!({"contentType": "text/html", "url": format!("Binary/{}", binaries[0])})),
             pointing,
             with_form(attachment("text/plain; charset=iso-8859-1", text.as_bytes())),
         ];
