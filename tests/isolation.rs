@@ -90,7 +90,7 @@ fn a_pdf_is_read_through_the_front_door() {
 
 #[test]
 fn a_bomb_ends_its_reader_and_not_the_program() {
-    let blanks = deflated(&[b' '; 1 << 20], 1_000);
+    let blanks = deflated(&vec![b' '; 1 << 20], 1_000);
     for entries in ["/Filter/FlateDecode", "/Filter[/FlateDecode/FlateDecode]"] {
         let data = if entries.contains('[') { deflated(&blanks, 1) } else { blanks.clone() };
         let said = extract(&page(entries, &data, &[]));

@@ -48,7 +48,7 @@ pub struct WhereArgs {
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where the source reaches us, if not at the origin of server.public_url; /hooks/NAME is added
+    /// Where the source reaches us, if not at the origin of `server.public_url`; /hooks/NAME is added
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
 }

@@ -58,17 +58,20 @@ impl Reader<'_> {
             Some("Bundle") if depth < BUNDLE_DEPTH_MAX => self.bundle(resource, depth),
             Some("Composition") => self.composition(resource),
             Some("DiagnosticReport") => {
-                self.attachments(&resource.list("presentedForm")?)?;
+                self.attachments(&resource.list("presentedForm")?);
                 self.conclusion(resource);
                 self.resource_text(resource)
             }
             Some("DocumentReference") => {
                 let contents = resource.list("content")?;
                 let attachments = contents.iter().map(|content| content.list("attachment"));
-                self.attachments(&attachments.collect::<Result<Vec<_>, _>>()?.concat())?;
+                self.attachments(&attachments.collect::<Result<Vec<_>, _>>()?.concat());
                 self.resource_text(resource)
             }
-            Some("Binary") => self.attachments(std::slice::from_ref(resource)),
+            Some("Binary") => {
+                self.attachments(std::slice::from_ref(resource));
+                Ok(())
+            }
             other => Err(holds_no_document(other)),
         }
     }
@@ -151,7 +154,7 @@ impl Reader<'_> {
     }
 
     /// Reads the best of the attachments that can be read.
-    fn attachments(&mut self, attachments: &[Part<'_>]) -> Result<(), Refusal> {
+    fn attachments(&mut self, attachments: &[Part<'_>]) {
         let mut ranked: Vec<&Part<'_>> = attachments.iter().collect();
         ranked.sort_by_key(|attachment| {
             let declared = Declared::parse(attachment.string("contentType").as_deref());
@@ -174,7 +177,6 @@ impl Reader<'_> {
                 Err(refusal) => self.text.not_read(&attachment.place, refusal),
             }
         }
-        Ok(())
     }
 
     fn attachment(&self, attachment: &Part<'_>) -> Result<Reading, Refusal> {

@@ -86,6 +86,7 @@ impl Counter<'_> {
 }
 
 /// Turns what the markup opens, holds and closes into text.
+#[expect(clippy::struct_excessive_bools, reason = "each says where in the markup the writer stands")]
 pub(super) struct Writer<'t> {
     source: &'t str,
     counter: Counter<'t>,

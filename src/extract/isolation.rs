@@ -34,7 +34,7 @@ const STALLED_SECONDS_MAX: f64 = 1.5;
 /// Processor time in all: enough for 600 pages where nothing is optimised.
 const CPU_SECONDS_MAX: u64 = 10;
 /// Time that the service waits, whatever the reader does: on a machine so busy that nothing moves.
-const WAIT: Duration = Duration::from_secs(60);
+const WAIT: Duration = Duration::from_mins(1);
 /// Bytes of an attachment.
 const ATTACHMENT_BYTES_MAX: usize = 64 << 20;
 /// Bytes of an answer: the longest narrative, four bytes a character, escaped.
@@ -375,7 +375,7 @@ mod tests {
         let write = "printf '#!/bin/sh\\n%s\\n' \"$1\" > \"$0\" && chmod 755 \"$0\"";
         let written = Command::new("sh").args(["-c", write]).arg(&program).arg(script).status().expect("a shell");
         assert!(written.success());
-        (Readers { program, free: Mutex::new(1), freed: Condvar::new(), wait: Duration::from_secs(60) }, folder)
+        (Readers { program, free: Mutex::new(1), freed: Condvar::new(), wait: Duration::from_mins(1) }, folder)
     }
 
     fn refusal(script: &str) -> Refusal {
@@ -413,7 +413,7 @@ mod tests {
         let readers = Readers { wait: Duration::from_millis(50), ..readers };
         let started = Instant::now();
         assert_eq!(readers.read(Format::Pdf, b"%PDF").expect_err("no reading").reason, UnreadReason::TooLarge);
-        assert!(started.elapsed() < Duration::from_secs(900));
+        assert!(started.elapsed() < Duration::from_mins(15));
     }
 
     #[test]

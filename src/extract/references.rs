@@ -31,16 +31,16 @@ fn one(character: char, length: usize) -> Reference {
 }
 
 fn named(text: &str) -> Option<Reference> {
-    for (name, character) in [("&nbsp;", '\u{a0}'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"')] {
-        if text.starts_with(name) {
-            return Some(one(character, name.len()));
-        }
-    }
     static NAMES: LazyLock<Vec<(&str, &str)>> = LazyLock::new(|| {
         let mut names: Vec<_> = entities::ENTITIES.iter().map(|entity| (entity.entity, entity.characters)).collect();
         names.sort_unstable();
         names
     });
+    for (name, character) in [("&nbsp;", '\u{a0}'), ("&amp;", '&'), ("&lt;", '<'), ("&gt;", '>'), ("&quot;", '"')] {
+        if text.starts_with(name) {
+            return Some(one(character, name.len()));
+        }
+    }
     let letters = text.bytes().skip(1).take(NAME_BYTES_MAX - 1).take_while(u8::is_ascii_alphanumeric).count();
     let closed = usize::from(text.as_bytes().get(1 + letters) == Some(&b';'));
     (2..=1 + letters + closed).rev().find_map(|length| {

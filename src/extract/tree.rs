@@ -176,17 +176,13 @@ impl<'t> Tree<'t> {
                 self.close_last(&["optgroup"]);
             }
             // A table in a table, but in none of its cells, ends it.
-            "table" => {
-                if self.innermost_of_table().is_some_and(|open| !open.element.is(REGION)) {
-                    self.close_in_scope(element, 0, &[]);
-                }
+            "table" if self.innermost_of_table().is_some_and(|open| !open.element.is(REGION)) => {
+                self.close_in_scope(element, 0, &[]);
             }
             // A form may lie across the rows of a table; it does nothing to the text.
             "form" => return self.innermost_of_table().is_none_or(|open| open.element.is(REGION)),
-            _ if element.is(HEADING) => {
-                if self.stack.last().is_some_and(|open| open.element.is(HEADING)) {
-                    self.truncate(self.stack.len() - 1);
-                }
+            _ if element.is(HEADING) && self.stack.last().is_some_and(|open| open.element.is(HEADING)) => {
+                self.truncate(self.stack.len() - 1);
             }
             _ if element.is(OF_TABLE) => return self.make_room_in_table(element),
             _ => {}

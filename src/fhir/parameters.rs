@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(of(r#"[{"name":"label","valueCode":"responded"}]"#), Ok([Some("responded".to_owned()), None]));
         assert_eq!(read(r#"{"resourceType":"Patient"}"#), Err(ParametersError::NotParameters));
         for fault in [
-            r#"{}"#,
+            r"{}",
             r#"["x"]"#,
             r#"[{"name":"labels","valueCode":"responded"}]"#,
             r#"[{"name":"label"}]"#,

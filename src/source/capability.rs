@@ -120,10 +120,9 @@ impl Capability {
     fn creation(&self, resource_type: &str) -> Creation {
         let Some(offered) = self.of(resource_type) else { return Creation::UpdateAsCreate };
         match (offered.update_create, offered.conditional_create) {
-            (Some(true), _) => Creation::UpdateAsCreate,
+            // If it says nothing of either, the safest way is tried, and an answer tells.
+            (Some(true), _) | (None, None) => Creation::UpdateAsCreate,
             (_, Some(true)) => Creation::Conditional,
-            // It says nothing of either: the safest way is tried, and an answer tells.
-            (None, None) => Creation::UpdateAsCreate,
             _ => Creation::SearchThenCreate,
         }
     }

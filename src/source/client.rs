@@ -255,7 +255,7 @@ impl Client {
         let result = tokio::time::timeout(self.request_max, self.exchange(to, request, pass, bytes_max)).await;
         let result = result.unwrap_or(Err(Fault::Away(Trouble::TimeOut)));
         watch.pass = None;
-        self.judge(breaker, admitted, result)
+        Self::judge(breaker, admitted, result)
     }
 
     async fn exchange(
@@ -281,7 +281,7 @@ impl Client {
     }
 
     /// What an answer, or none, says of the source.
-    fn judge(&self, breaker: &Breaker, pass: breaker::Pass, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
+    fn judge(breaker: &Breaker, pass: breaker::Pass, result: Result<Answer, Fault>) -> Result<Answer, Fault> {
         let now = Instant::now();
         let answer = match result {
             Ok(answer) => answer,

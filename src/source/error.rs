@@ -98,11 +98,10 @@ impl Fault {
     /// Whether trying again may help.
     pub fn on_failure(&self) -> OnFailure {
         match self {
-            Self::Away(_) => OnFailure::Later(None),
             Self::LeftAlone(after) | Self::Wait { after, .. } => OnFailure::Later(Some(*after)),
             // A request that it cannot take must not be sent for ever; a source that fails altogether is waited for.
             Self::Failing { answers_others: true, .. } | Self::Unexpected(_) => OnFailure::Retry,
-            Self::Failing { .. } => OnFailure::Later(None),
+            Self::Away(_) | Self::Failing { .. } => OnFailure::Later(None),
             Self::Unauthorized(_) | Self::NoToken(_) => OnFailure::Later(Some(UNAUTHORIZED_PAUSE)),
             Self::NotAllowed(_) | Self::Refused { .. } | Self::Redirected(_) | Self::TooLarge(_) => OnFailure::Fail,
         }

@@ -39,7 +39,7 @@ pub struct SigningKey {
 
 enum Pair {
     Rsa(Box<RsaKeyPair>),
-    Ec(EcdsaKeyPair),
+    Ec(Box<EcdsaKeyPair>),
 }
 
 impl SigningKey {
@@ -54,7 +54,10 @@ impl SigningKey {
                 let rsa = RsaKeyPair::from_pkcs8(key).ok().map(Box::new).map(Pair::Rsa);
                 rsa.or_else(|| {
                     let random = SystemRandom::new();
-                    EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, key, &random).ok().map(Pair::Ec)
+                    EcdsaKeyPair::from_pkcs8(&ECDSA_P384_SHA384_FIXED_SIGNING, key, &random)
+                        .ok()
+                        .map(Box::new)
+                        .map(Pair::Ec)
                 })
             }
             _ => None,

@@ -217,7 +217,6 @@ impl ApiError {
             Self::Bundle(BundleError::TooManyEntries) => (StatusCode::PAYLOAD_TOO_LARGE, IssueCode::TooCostly),
             Self::Transaction { error, .. } => error.kind(),
             Self::Notification(error) => notification_kind(error),
-            Self::HookSecret => (StatusCode::UNAUTHORIZED, IssueCode::Login),
             Self::HookStorm => (StatusCode::TOO_MANY_REQUESTS, IssueCode::Throttled),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, IssueCode::NotSupported),
             Self::ResourceType => (StatusCode::NOT_FOUND, IssueCode::NotSupported),
@@ -229,7 +228,7 @@ impl ApiError {
                 (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Invalid)
             }
             Self::Gone => (StatusCode::GONE, IssueCode::Deleted),
-            Self::NoToken => (StatusCode::UNAUTHORIZED, IssueCode::Login),
+            Self::NoToken | Self::HookSecret => (StatusCode::UNAUTHORIZED, IssueCode::Login),
             Self::Scope(_) | Self::ForeignHost | Self::NoPerson => (StatusCode::FORBIDDEN, IssueCode::Forbidden),
             Self::Unfit(_) | Self::OfAPerson => (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::BusinessRule),
             Self::Reannotating | Self::AnswerWithdrawn | Self::NothingStated => {

@@ -113,7 +113,7 @@ fn asked(api: &Api, query: &str, mut patients: Vec<String>) -> Result<Asked, Api
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "patient" if !value.is_empty() && !value.contains('\0') => {
-                patients.extend(value.split(',').map(str::to_owned))
+                patients.extend(value.split(',').map(str::to_owned));
             }
             "patient" => return Err(ApiError::SearchValue("patient")),
             "source" => {

@@ -17,7 +17,7 @@ pub struct Habits {
     pub conditional_create: bool,
     /// What the CapabilityStatement says of the two, if that is not the truth.
     pub claims: Option<(bool, bool)>,
-    /// ETags are UUIDs; else `W/"1"`.
+    /// `ETags` are UUIDs; else `W/"1"`.
     pub uuid_etags: bool,
     /// Answers to writes have a body.
     pub tells: bool,
@@ -207,7 +207,7 @@ impl FhirServer {
             Some(Fault::AnswerLost) => drop(self.state().answer(&asked)),
             Some(Fault::AnswerHeld) => {
                 drop(self.state().answer(&asked));
-                std::thread::sleep(Duration::from_secs(120));
+                std::thread::sleep(Duration::from_mins(2));
             }
             Some(Fault::Hangs(time)) => {
                 std::thread::sleep(time);
@@ -415,7 +415,7 @@ fn write_answer(stream: &mut dyn Connection, reply: &Reply, truncated: bool) {
     let mut head =
         format!("HTTP/1.1 {} X\r\nconnection: close\r\ncontent-length: {}\r\n", reply.status, reply.body.len());
     for (name, value) in &reply.headers {
-        head.push_str(&format!("{name}: {value}\r\n"));
+        head = head + name + ": " + value + "\r\n";
     }
     head.push_str("\r\n");
     let body = if truncated { &reply.body[..reply.body.len() / 2] } else { &reply.body[..] };

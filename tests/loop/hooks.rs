@@ -182,7 +182,7 @@ fn lost_events_are_asked_for() {
         listening.until("all three", || listening.reports().len() == 3);
         listening.until("no gap", || listening.shown()["subscriptions"][0]["missingSince"].is_null());
         assert_eq!(listening.shown()["subscriptions"][0]["lastEvent"], 3);
-        assert_eq!(ehr.asked("eventsSinceNumber=2&eventsUntilNumber=3") > 0, true);
+        assert!(ehr.asked("eventsSinceNumber=2&eventsUntilNumber=3") > 0);
     }
 }
 

@@ -90,6 +90,8 @@ impl Setting {
 pub fn side_by_side<T: Sync>(all: &[T], one: impl Fn(&T) + Sync) {
     std::thread::scope(|scope| {
         let tasks: Vec<_> = all.iter().map(|item| scope.spawn(|| one(item))).collect();
-        tasks.into_iter().for_each(|task| task.join().expect("no panic"));
+        for task in tasks {
+            task.join().expect("no panic");
+        }
     });
 }

@@ -54,7 +54,7 @@ pub(super) fn read(node: Node<'_, '_>, nesting: Nesting<'_>) -> Result<Reading, 
     embedded::read(&Embedded { media_type, base64, packing, text: &text }, nesting)
 }
 
-/// HL7 V3, CompressionAlgorithm. "DF" is a raw deflate stream; many write one with the header of zlib.
+/// HL7 V3, `CompressionAlgorithm`. "DF" is a raw deflate stream; many write one with the header of zlib.
 fn packing(name: &str) -> Result<Packing, Refusal> {
     match name.to_ascii_uppercase().as_str() {
         "DF" => Ok(Packing::Deflate),

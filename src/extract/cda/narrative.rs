@@ -221,7 +221,7 @@ impl Narrative {
             flow.write(words(characters), &lead, &place)
         };
         if !wrote {
-            self.marker = lead.trim_end_matches(['[', '^']).to_owned();
+            lead.trim_end_matches(['[', '^']).clone_into(&mut self.marker);
         }
         if wrote {
             self.brackets = if self.hiding > 0 { self.brackets } else { 0 };

@@ -263,7 +263,7 @@ fn a_document_is_known_by_its_root_whatever_the_namespace() {
         for content_type in [None, Some("text/plain"), Some("application/cda+xml"), Some("text/xml"), Some("text/html")]
         {
             let reading = read_as(content_type, xml.as_bytes());
-            assert_eq!(reading.map(|reading| reading.body), Ok("A\n\nx".to_owned()), "{content_type:?} {:.80}", xml);
+            assert_eq!(reading.map(|reading| reading.body), Ok("A\n\nx".to_owned()), "{content_type:?} {xml:.80}");
         }
     }
     let two = format!("<set>{0}{0}</set>", document(text).trim_start_matches("<?xml version='1.0'?>"));

@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 use super::super::rendition::{self, Reading, Refusal};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::Place;
+use SectionKind::{Findings, Impression, PastHistory};
+use UnreadReason::{Empty, FormatNotSupported, OtherRenditionChosen};
 
 fn read_as(content_type: Option<&str>, bytes: &[u8]) -> Result<Reading, Refusal> {
     rendition::recognise(content_type, bytes)
@@ -24,6 +26,7 @@ fn section(code: &str, title: &str, text: &str) -> Value {
     json!({ "title": title, "code": { "coding": [{ "system": "http://loinc.org", "code": code }] }, "text": div(text) })
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what json!() makes is passed on")]
 fn composition(sections: Value) -> Value {
     json!({ "resourceType": "Composition", "title": "PHI-HEADER", "text": div("PHI-HEADER"), "section": sections })
 }
@@ -65,7 +68,6 @@ fn the_sections_of_a_document_are_read_in_order() {
         reading.body,
         "What was seen\n\nTwo nodules.\n\n- a\n\nLungs\n\nClear.\n\nImpression\n\nStable.\n\nAllergies\n\nMedications"
     );
-    use SectionKind::{Findings, Impression, PastHistory};
     assert_eq!(
         headings(&reading),
         [
@@ -78,7 +80,6 @@ fn the_sections_of_a_document_are_read_in_order() {
     );
     assert_eq!(place(&reading, "Clear"), "Bundle.entry[0].resource.section[0].section[0].text.div");
     assert_eq!(place(&reading, "What"), "Bundle.entry[0].resource.section[0].title");
-    use UnreadReason::{Empty, FormatNotSupported, OtherRenditionChosen};
     assert_eq!(
         unread(&reading),
         [

@@ -113,9 +113,9 @@ impl Canvas {
             text: from..self.text.len(),
             start: narrow(start),
             end: narrow(end),
-            size: distance(height) as f32,
-            em: distance(em) as f32,
-            spacing: (distance(em) * ink.spacing) as f32,
+            size: single(distance(height)),
+            em: single(distance(em)),
+            spacing: single(distance(em) * ink.spacing),
             operation: self.operation,
             hidden: ink.hidden || self.is_outside(start, end),
         });
@@ -149,7 +149,12 @@ impl Canvas {
 }
 
 fn narrow((x, y): (f64, f64)) -> (f32, f32) {
-    (x as f32, y as f32)
+    (single(x), single(y))
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "a page is compared in hundredths of a point at best")]
+fn single(number: f64) -> f32 {
+    number as f32
 }
 
 /// Work that a document may ask for.

@@ -20,7 +20,7 @@ const SAVED_STATES_MAX: usize = 512;
 /// Marked content within marked content.
 const MARKS_MAX: usize = 512;
 /// The text rendering mode that shows nothing.
-const INVISIBLE: i64 = 3;
+const INVISIBLE: f64 = 3.0;
 
 /// Draws content on a canvas.
 pub(super) struct Painter<'p, 'a> {
@@ -42,7 +42,7 @@ struct State<'a> {
     scaling: f64,
     leading: f64,
     rise: f64,
-    mode: i64,
+    mode: f64,
 }
 
 /// Marked content that is open.
@@ -86,7 +86,7 @@ impl<'a> Painter<'_, 'a> {
             scaling: 1.0,
             leading: 0.0,
             rise: 0.0,
-            mode: 0,
+            mode: 0.0,
         };
         let (text, line) = (Matrix::IDENTITY, Matrix::IDENTITY);
         let mut sheet = Sheet { resources, state, saved: Vec::new(), text, line, marks: Vec::new(), depth };
@@ -117,7 +117,7 @@ impl<'a> Painter<'_, 'a> {
             (b"Tz", [value, ..]) => state.scaling = number(value).unwrap_or(100.0) / 100.0,
             (b"TL", [value, ..]) => state.leading = number(value).unwrap_or_default(),
             (b"Ts", [value, ..]) => state.rise = number(value).unwrap_or_default(),
-            (b"Tr", [value, ..]) => state.mode = number(value).unwrap_or_default() as i64,
+            (b"Tr", [value, ..]) => state.mode = number(value).unwrap_or_default(),
             (b"Tm", _) => {
                 sheet.line = matrix(operands).unwrap_or(sheet.line);
                 sheet.text = sheet.line;
@@ -142,9 +142,8 @@ impl<'a> Painter<'_, 'a> {
                 return self.show(sheet, &[text.as_bytes()]);
             }
             (b"TJ", [Object::Array(parts), ..]) => return self.show_parts(sheet, parts.iter::<Object<'_>>()),
-            (b"BMC", _) => self.open_mark(sheet, None, None),
             (b"BDC", [Object::Name(tag), properties, ..]) => self.open_mark(sheet, Some(tag), Some(properties)),
-            (b"BDC", _) => self.open_mark(sheet, None, None),
+            (b"BMC" | b"BDC", _) => self.open_mark(sheet, None, None),
             (b"EMC", _) => drop(self.close_mark(sheet)),
             (b"Do", [Object::Name(name), ..]) => return self.draw_object(sheet, name),
             (b"BI", _) => self.see_image(sheet.state.matrix),
@@ -211,7 +210,7 @@ impl<'a> Painter<'_, 'a> {
                 advance: sign.advance,
                 spacing: if size == 0.0 { 0.0 } else { spacing / size },
                 hidden,
-                invisible: state.mode == INVISIBLE,
+                invisible: (state.mode - INVISIBLE).abs() < 0.5,
             };
             let unknown = if sign.advance == 0.0 { "" } else { "\u{fffd}" };
             self.canvas.put(sign.text.as_deref().unwrap_or(unknown), &ink)?;

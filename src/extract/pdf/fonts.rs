@@ -62,7 +62,7 @@ impl<'a> Fonts<'a> {
             font,
             unicode,
             is_identity: dict.get::<Name<'_>>("ToUnicode").is_some_and(|name| name.starts_with(b"Identity")),
-            is_simple: !dict.get::<Name<'_>>("Subtype").is_some_and(|name| name.as_ref() == b"Type0"),
+            is_simple: dict.get::<Name<'_>>("Subtype").is_none_or(|name| name.as_ref() != b"Type0"),
             ordering: Ordering::of(dict),
             numbers: numbered_glyphs(dict),
             is_picture: is_picture(dict),

@@ -74,7 +74,9 @@ fn direction(glyph: &Glyph) -> i16 {
     let degrees = dy.atan2(dx).to_degrees();
     let right = (degrees / 90.0).round() * 90.0;
     let degrees = if (degrees - right).abs() <= ASKEW_DEGREES_MAX { right } else { degrees.round() };
-    (degrees as i16).rem_euclid(360)
+    #[expect(clippy::cast_possible_truncation, reason = "an angle of at most 180 degrees")]
+    let degrees = degrees as i16;
+    degrees.rem_euclid(360)
 }
 
 /// A glyph in a space where its line runs to the right.

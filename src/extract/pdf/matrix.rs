@@ -12,6 +12,7 @@ impl Matrix {
     }
 
     /// First this one, then `outer`.
+    #[expect(clippy::many_single_char_names, reason = "as PDF names them")]
     pub(super) fn then(self, outer: Self) -> Self {
         let ([a, b, c, d, e, f], [oa, ob, oc, od, oe, of]) = (self.0, outer.0);
         Self([
@@ -24,6 +25,7 @@ impl Matrix {
         ])
     }
 
+    #[expect(clippy::many_single_char_names, reason = "as PDF names them")]
     pub(super) fn apply(self, x: f64, y: f64) -> (f64, f64) {
         let [a, b, c, d, e, f] = self.0;
         (a * x + c * y + e, b * x + d * y + f)
@@ -53,6 +55,7 @@ mod tests {
         let scaled = Matrix([2.0, 0.0, 0.0, 2.0, 0.0, 0.0]);
         assert_eq!(Matrix::moved(1.0, 1.0).then(scaled).apply(0.0, 0.0), (2.0, 2.0));
         assert_eq!(scaled.then(Matrix::moved(1.0, 1.0)).apply(0.0, 0.0), (1.0, 1.0));
-        assert_eq!(scaled.bounds([0.0, 1.0, 2.0, 3.0]), [0.0, 2.0, 4.0, 6.0]);
+        let bounds = scaled.bounds([0.0, 1.0, 2.0, 3.0]).map(f64::to_bits);
+        assert_eq!(bounds, [0.0, 2.0, 4.0, 6.0].map(f64::to_bits));
     }
 }

@@ -77,7 +77,7 @@ struct PageReading {
 
 /// Reads a PDF. `page_done` is called after each page: whoever waits for the whole knows by it that there is progress.
 pub(super) fn read(bytes: Vec<u8>, mut page_done: impl FnMut()) -> Result<Reading, Refusal> {
-    let pdf = Pdf::new(bytes).map_err(|error| refusal_of(&error))?;
+    let pdf = Pdf::new(bytes).map_err(refusal_of)?;
     let pages = pdf.pages();
     if pages.len() > PAGES_MAX {
         let detail = format!("It has {} pages; {PAGES_MAX} are read at most.", pages.len());
@@ -102,7 +102,7 @@ pub(super) fn read(bytes: Vec<u8>, mut page_done: impl FnMut()) -> Result<Readin
     Ok(reading)
 }
 
-fn refusal_of(error: &LoadPdfError) -> Refusal {
+fn refusal_of(error: LoadPdfError) -> Refusal {
     match error {
         LoadPdfError::Decryption(DecryptionError::PasswordProtected) => Refusal::new(
             UnreadReason::Encrypted,

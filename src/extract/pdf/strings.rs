@@ -2,7 +2,7 @@
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// The characters of a text string: UTF-16 or UTF-8 by its byte order mark, else PDFDocEncoding, which is Latin-1 where
+/// The characters of a text string: UTF-16 or UTF-8 by its byte order mark, else `PDFDocEncoding`, which is Latin-1 where
 /// reports go. Language marks and control characters are left out.
 pub(super) fn text(bytes: &[u8]) -> String {
     let (encoding, bytes) = match bytes {

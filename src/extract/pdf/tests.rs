@@ -67,7 +67,8 @@ fn document(pages: &[Sketch<'_>], catalog: &str) -> Vec<u8> {
             "<</Type/Page/Parent {tree} 0 R/MediaBox[0 0 600 800]/Contents {content} 0 R{entries}
               /Resources<</Font<</F {font} 0 R>>/XObject<</I {image} 0 R>>{resources}>>>>"
         ));
-        kids.push_str(&format!("{page} 0 R "));
+        kids += &page.to_string();
+        kids += " 0 R ";
     }
     let tree = draft.object(format!("<</Type/Pages/Count {}/Kids[{kids}]>>", pages.len()));
     let root = draft.object(format!("<</Type/Catalog/Pages {tree} 0 R{catalog}>>"));

@@ -140,8 +140,8 @@ impl<'m> Tokens<'m> {
 }
 
 fn bytes_of(hex: &[u8]) -> Vec<u8> {
-    let digits: Vec<u8> =
-        hex.iter().filter_map(|byte| char::from(*byte).to_digit(16)).map(|digit| digit as u8).collect();
+    let digit = |byte: &u8| u8::try_from(char::from(*byte).to_digit(16)?).ok();
+    let digits: Vec<u8> = hex.iter().filter_map(digit).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or_default()).collect()
 }
 

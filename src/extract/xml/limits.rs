@@ -81,7 +81,6 @@ impl<'t> Look<'t> {
         for (at, byte) in rest.iter().enumerate().skip(1) {
             match (quote, byte) {
                 (Some(open), byte) if open == byte => quote = None,
-                (Some(_), _) => {}
                 (None, b'"' | b'\'') => quote = Some(byte),
                 (None, b'>') => {
                     end = at + 1;

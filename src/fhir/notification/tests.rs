@@ -45,6 +45,7 @@ fn r4_event(number: &Value, focus: &str) -> Value {
     ]})
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what json!() makes is passed on")]
 fn history(status: Value, entries: Vec<Value>) -> Value {
     let request = json!({"method": "GET", "url": "https://ehr.example/fhir/Subscription/s1/$status"});
     let mut all =

@@ -148,7 +148,7 @@ fn check_paths(reading: &Reading, xml: &str, name: &str) {
                     .nth(number - 1)
                     .unwrap_or_else(|| panic!("{name}: {path} leads nowhere"));
             }
-            node.descendants().filter(|node| node.is_text()).filter_map(|node| node.text()).collect()
+            node.descendants().filter(roxmltree::Node::is_text).filter_map(|node| node.text()).collect()
         });
         assert!(text.contains(word), "{name}: {path} does not hold the word");
     }

@@ -1,0 +1,293 @@
+//! Everything that can go wrong between an EHR and us, while hundreds of reports are written there: at the end the EHR
+//! holds the answers that a day without faults would have given it, one for each report.
+//!
+//! The test runs a small round of each kind. `cargo xtask chaos` runs many large ones and prints the figures.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use super::ehr::Ehr;
+use super::harness::{NOT_RESPONDED, NOT_STATED, RESPONDED, Service, TestDatabase, attachment};
+use super::proxy::{Harm, Proxy};
+
+/// Longest wait for the answers after the last fault.
+const HEAL_SECONDS_MAX: u64 = 300;
+
+/// What goes wrong in a round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chaos {
+    /// Nothing: the round that the others are compared with.
+    Calm,
+    /// Our service is killed.
+    Service,
+    /// The EHR is killed.
+    Ehr,
+    /// The network between us and the EHR.
+    Network,
+    /// Notifications are lost, doubled and reordered.
+    Notifications,
+}
+
+fn setting(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(default)
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the figures of `cargo xtask chaos`")]
+fn whatever_goes_wrong_the_ehr_holds_one_right_answer_for_each_report() {
+    let rounds = setting("RESPONSUM_CHAOS_ROUNDS", 1);
+    let documents = setting("RESPONSUM_CHAOS_DOCUMENTS", 40);
+    let seed = setting("RESPONSUM_CHAOS_SEED", 1);
+    let kinds = [Chaos::Calm, Chaos::Service, Chaos::Ehr, Chaos::Network, Chaos::Notifications];
+    let chosen = std::env::var("RESPONSUM_CHAOS_KIND").unwrap_or_default().to_lowercase();
+    for kind in kinds {
+        if !chosen.is_empty() && !format!("{kind:?}").to_lowercase().starts_with(&chosen) {
+            continue;
+        }
+        for round in 0..if kind == Chaos::Calm { 1 } else { rounds } {
+            let figures = run(kind, seed + round, usize::try_from(documents).expect("small"));
+            println!("{kind:?} {:>2}: {figures}", round + 1);
+        }
+    }
+}
+
+/// Runs one round, checks what the EHR holds at its end, and says how it went.
+fn run(kind: Chaos, seed: u64, documents: usize) -> String {
+    let mut world = World::new();
+    let mut random = Random(seed);
+    let written = AtomicBool::new(false);
+    let ehr = world.ehr.url.clone();
+    let mut faults = 0;
+    let started = Instant::now();
+    std::thread::scope(|scope| {
+        let done = &written;
+        scope.spawn(move || {
+            write_reports(&ehr, documents);
+            done.store(true, Ordering::SeqCst);
+        });
+        while !written.load(Ordering::SeqCst) || (faults < 3 && kind != Chaos::Calm) {
+            std::thread::sleep(Duration::from_millis(100 + random.below(600)));
+            if kind != Chaos::Calm {
+                world.fault(kind, &mut random);
+                faults += 1;
+            }
+        }
+    });
+    world.to_ehr.harm(Harm::None);
+    world.to_us.harm(Harm::None);
+    let writing = started.elapsed().as_secs_f64();
+    let healing = Instant::now();
+    let expected = expected(documents);
+    let held = world.until_held(&expected);
+    let healed = healing.elapsed().as_secs_f64();
+    assert_eq!(held, expected, "seed {seed}: what the EHR holds, by report");
+    format!("seed {seed}: {documents} reports in {writing:.0} s, {faults} faults, whole {healed:.1} s after the last one")
+}
+
+/// An EHR, our service, and the networks between them.
+struct World {
+    ehr: Ehr,
+    service: Service,
+    database: Arc<TestDatabase>,
+    settings: tempfile::NamedTempFile,
+    /// From us to the EHR.
+    to_ehr: Proxy,
+    /// From the EHR to us.
+    to_us: Proxy,
+}
+
+impl World {
+    fn new() -> Self {
+        let to_ehr = Proxy::start("127.0.0.1:1");
+        let ehr = Ehr::start_behind(&to_ehr.url);
+        to_ehr.target(ehr.address());
+        let to_us = Proxy::start("127.0.0.1:1");
+        let settings = settings(&to_ehr.url);
+        let database = Arc::new(TestDatabase::new());
+        let service = start(&database, &settings);
+        to_us.target(service.base.trim_start_matches("http://"));
+        ehr.subscribe(&format!("{}/hooks/ehr", to_us.url));
+        Self { ehr, service, database, settings, to_ehr, to_us }
+    }
+
+    /// Does one harm, for a while.
+    fn fault(&mut self, kind: Chaos, random: &mut Random) {
+        let pause = Duration::from_millis(200 + random.below(1_500));
+        match kind {
+            Chaos::Calm => {}
+            Chaos::Service => {
+                self.service.signal(Signal::SIGKILL);
+                self.service.ended();
+                std::thread::sleep(pause / 2);
+                self.service = start(&self.database, &self.settings);
+                self.to_us.target(self.service.base.trim_start_matches("http://"));
+            }
+            Chaos::Ehr => {
+                self.ehr.kill();
+                std::thread::sleep(pause);
+                self.ehr.restart();
+                self.to_ehr.target(self.ehr.address());
+            }
+            Chaos::Network => {
+                let harms = [
+                    Harm::Refused,
+                    Harm::Hanging,
+                    Harm::Slow(Duration::from_millis(700)),
+                    Harm::Unavailable,
+                    Harm::LateError,
+                    Harm::TooMany,
+                    Harm::Truncated,
+                    Harm::Swallowed,
+                ];
+                self.to_ehr.harm(harms[usize::try_from(random.below(8)).expect("small")]);
+                std::thread::sleep(pause);
+                self.to_ehr.harm(Harm::None);
+            }
+            Chaos::Notifications => {
+                let harms = [Harm::Lost, Harm::Doubled, Harm::Reordered, Harm::Refused, Harm::Unavailable];
+                self.to_us.harm(harms[usize::try_from(random.below(5)).expect("small")]);
+                std::thread::sleep(pause);
+                self.to_us.harm(Harm::None);
+            }
+        }
+    }
+
+    /// Waits until the EHR holds what it should, or until that takes too long; then looks once more after a while, for
+    /// what comes too late or twice.
+    fn until_held(&self, expected: &BTreeMap<String, Vec<String>>) -> BTreeMap<String, Vec<String>> {
+        let since = Instant::now();
+        while self.held() != *expected && since.elapsed().as_secs() < HEAL_SECONDS_MAX {
+            std::thread::sleep(Duration::from_millis(500));
+        }
+        std::thread::sleep(Duration::from_secs(3));
+        self.held()
+    }
+
+    /// What the EHR holds: for each report, what the Observations say that stand.
+    fn held(&self) -> BTreeMap<String, Vec<String>> {
+        let mut held: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for observation in self.ehr.all("Observation") {
+            if observation["status"] == "entered-in-error" {
+                continue;
+            }
+            let source = observation["meta"]["source"].as_str().unwrap_or("of no report");
+            let report = source.rsplit('/').next().unwrap_or_default().to_owned();
+            let said = observation["valueCodeableConcept"]["coding"][0]["code"].as_str().unwrap_or("nothing");
+            held.entry(report).or_default().push(said.to_owned());
+        }
+        held
+    }
+}
+
+fn start(database: &Arc<TestDatabase>, settings: &tempfile::NamedTempFile) -> Service {
+    let path = settings.path().to_str().expect("a path");
+    Service::start_with(Arc::clone(database), &["--config", path], &[])
+}
+
+/// Quick to notice, so that a round is quick.
+fn settings(ehr: &str) -> tempfile::NamedTempFile {
+    let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
+    let secret = file.path().with_extension("secret");
+    std::fs::write(&secret, super::ehr::SECRET).expect("written");
+    let toml = format!(
+        "[sources.ehr]\nbase_url = \"{ehr}/fhir\"\nhook_secret_file = \"{}\"\npoll_seconds = 2\ncatch_up_seconds = 2\n\
+         overlap_seconds = 30\nrequest_seconds_max = 3\nrequests_per_second_max = 500\nrequests_at_once_max = 8\n\
+         since = \"2020-01-01\"\n",
+        secret.display()
+    );
+    std::fs::write(file.path(), toml).expect("written");
+    file
+}
+
+/// What the text of a report says, by its number.
+fn text(n: usize) -> (&'static str, Option<&'static str>) {
+    [(RESPONDED, Some("responded")), (NOT_RESPONDED, Some("not-responded")), (NOT_STATED, None)][n % 3]
+}
+
+/// A tenth of the reports is corrected later, and then says what the next one says.
+fn is_corrected(n: usize) -> bool {
+    n % 10 == 4
+}
+
+/// One in twenty turns out to be an error.
+fn is_error(n: usize) -> bool {
+    n % 20 == 7
+}
+
+fn expected(documents: usize) -> BTreeMap<String, Vec<String>> {
+    let last = |n: usize| text(if is_corrected(n) { n + 1 } else { n }).1;
+    let stated = (0..documents).filter(|n| !is_error(*n)).filter_map(|n| Some((n, last(n)?)));
+    stated.map(|(n, said)| (format!("c{n}"), vec![said.to_owned()])).collect()
+}
+
+/// Writes all reports into the EHR, which may be away at times.
+fn write_reports(ehr: &str, documents: usize) {
+    for n in 0..documents {
+        put(ehr, &report(n, text(n).0, "final"));
+        if n >= 10 && is_corrected(n - 10) {
+            put(ehr, &report(n - 10, text(n - 9).0, "corrected"));
+        }
+        if n >= 10 && is_error(n - 10) {
+            put(ehr, &report(n - 10, text(n - 10).0, "entered-in-error"));
+        }
+    }
+    // Those whose turn did not come yet.
+    for n in documents.saturating_sub(10)..documents {
+        if is_corrected(n) {
+            put(ehr, &report(n, text(n + 1).0, "corrected"));
+        }
+        if is_error(n) {
+            put(ehr, &report(n, text(n).0, "entered-in-error"));
+        }
+    }
+}
+
+/// Plain text, HTML and a conclusion take turns; every report has words of its own.
+fn report(n: usize, text: &str, status: &str) -> Value {
+    let mut report = json!({
+        "resourceType": "DiagnosticReport",
+        "id": format!("c{n}"),
+        "status": status,
+        "code": {"coding": [{"system": "http://loinc.org", "code": "18748-4"}]},
+        "subject": {"reference": format!("Patient/p{}", n % 50)},
+        "effectiveDateTime": "2026-03-01T10:00:00+01:00",
+    });
+    let text = format!("Study number {n}.\n\nIMPRESSION: {text}");
+    match n % 4 {
+        0 => report["conclusion"] = text.into(),
+        1 => {
+            let html = format!("<html><body><p>{}</p></body></html>", text.replace("\n\n", "</p><p>"));
+            report["presentedForm"] = json!([attachment("text/html; charset=utf-8", html.as_bytes())]);
+        }
+        _ => report["presentedForm"] = json!([attachment("text/plain; charset=utf-8", text.as_bytes())]),
+    }
+    report
+}
+
+fn put(ehr: &str, report: &Value) {
+    let id = report["id"].as_str().expect("an id");
+    loop {
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
+        let request = agent.put(format!("{ehr}/DiagnosticReport/{id}")).header("content-type", "application/fhir+json");
+        match request.send(report.to_string()) {
+            Ok(_) => return,
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// A small generator, so that a round can be repeated by its seed (Knuth's MMIX constants).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+}
