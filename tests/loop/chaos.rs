@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::ehr::Ehr;
-use super::harness::{NOT_RESPONDED, NOT_STATED, RESPONDED, Service, TestDatabase, attachment};
-use super::proxy::{Harm, Proxy};
+use crate::ehr::Ehr;
+use crate::harness::{NOT_RESPONDED, NOT_STATED, RESPONDED, RESPONSUM, Service, TestDatabase, attachment};
+use crate::proxy::{Harm, Proxy};
 
 /// Longest wait for the answers after the last fault.
 const HEAL_SECONDS_MAX: u64 = 300;
@@ -61,7 +61,7 @@ fn run(kind: Chaos, seed: u64, documents: usize) -> String {
     let mut world = World::new();
     let mut random = Random(seed);
     let written = AtomicBool::new(false);
-    let ehr = world.ehr.url.clone();
+    let ehr = world.ehr.base.clone();
     let mut faults = 0;
     let started = Instant::now();
     std::thread::scope(|scope| {
@@ -86,7 +86,9 @@ fn run(kind: Chaos, seed: u64, documents: usize) -> String {
     let held = world.until_held(&expected);
     let healed = healing.elapsed().as_secs_f64();
     assert_eq!(held, expected, "seed {seed}: what the EHR holds, by report");
-    format!("seed {seed}: {documents} reports in {writing:.0} s, {faults} faults, whole {healed:.1} s after the last one")
+    format!(
+        "seed {seed}: {documents} reports in {writing:.0} s, {faults} faults, whole {healed:.1} s after the last one"
+    )
 }
 
 /// An EHR, our service, and the networks between them.
@@ -94,7 +96,7 @@ struct World {
     ehr: Ehr,
     service: Service,
     database: Arc<TestDatabase>,
-    settings: tempfile::NamedTempFile,
+    settings: Settings,
     /// From us to the EHR.
     to_ehr: Proxy,
     /// From the EHR to us.
@@ -104,14 +106,15 @@ struct World {
 impl World {
     fn new() -> Self {
         let to_ehr = Proxy::start("127.0.0.1:1");
-        let ehr = Ehr::start_behind(&to_ehr.url);
-        to_ehr.target(ehr.address());
+        let more = "subscriptions: {notify_method: put-resource, retries: 3}";
+        let ehr = Ehr::start_known_as(Some(&format!("{}/fhir", to_ehr.url)), more);
+        to_ehr.target(address(&ehr));
         let to_us = Proxy::start("127.0.0.1:1");
-        let settings = settings(&to_ehr.url);
+        let settings = Settings::new(&to_ehr.url);
         let database = Arc::new(TestDatabase::new());
-        let service = start(&database, &settings);
+        let service = settings.serve(&database);
         to_us.target(service.base.trim_start_matches("http://"));
-        ehr.subscribe(&format!("{}/hooks/ehr", to_us.url));
+        settings.subscribe(&database, &to_us.url);
         Self { ehr, service, database, settings, to_ehr, to_us }
     }
 
@@ -124,14 +127,14 @@ impl World {
                 self.service.signal(Signal::SIGKILL);
                 self.service.ended();
                 std::thread::sleep(pause / 2);
-                self.service = start(&self.database, &self.settings);
+                self.service = self.settings.serve(&self.database);
                 self.to_us.target(self.service.base.trim_start_matches("http://"));
             }
             Chaos::Ehr => {
                 self.ehr.kill();
                 std::thread::sleep(pause);
                 self.ehr.restart();
-                self.to_ehr.target(self.ehr.address());
+                self.to_ehr.target(address(&self.ehr));
             }
             Chaos::Network => {
                 let harms = [
@@ -184,24 +187,46 @@ impl World {
     }
 }
 
-fn start(database: &Arc<TestDatabase>, settings: &tempfile::NamedTempFile) -> Service {
-    let path = settings.path().to_str().expect("a path");
-    Service::start_with(Arc::clone(database), &["--config", path], &[])
+/// `host:port` of the server itself.
+fn address(ehr: &Ehr) -> &str {
+    ehr.base.trim_start_matches("http://").trim_end_matches("/fhir")
 }
 
-/// Quick to notice, so that a round is quick.
-fn settings(ehr: &str) -> tempfile::NamedTempFile {
-    let file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
-    let secret = file.path().with_extension("secret");
-    std::fs::write(&secret, super::ehr::SECRET).expect("written");
-    let toml = format!(
-        "[sources.ehr]\nbase_url = \"{ehr}/fhir\"\nhook_secret_file = \"{}\"\npoll_seconds = 2\ncatch_up_seconds = 2\n\
-         overlap_seconds = 30\nrequest_seconds_max = 3\nrequests_per_second_max = 500\nrequests_at_once_max = 8\n\
-         since = \"2020-01-01\"\n",
-        secret.display()
-    );
-    std::fs::write(file.path(), toml).expect("written");
-    file
+/// The service's settings: quick to notice, so that a round is quick.
+struct Settings(tempfile::TempDir);
+
+impl Settings {
+    fn new(ehr: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let secret = folder.path().join("secret");
+        std::fs::write(&secret, "hook-s3cret").expect("written");
+        let toml = format!(
+            "[sources.ehr]\nbase_url = \"{ehr}/fhir\"\nhook_secret_file = \"{}\"\npoll_seconds = 2\n\
+             catch_up_seconds = 2\noverlap_seconds = 30\nrequest_seconds_max = 3\nrequests_per_second_max = 500\n\
+             requests_at_once_max = 8\nsince = \"2020-01-01\"\n",
+            secret.display()
+        );
+        std::fs::write(folder.path().join("responsum.toml"), toml).expect("written");
+        Self(folder)
+    }
+
+    fn file(&self) -> String {
+        self.0.path().join("responsum.toml").to_str().expect("a path of text").to_owned()
+    }
+
+    fn serve(&self, database: &Arc<TestDatabase>) -> Service {
+        Service::start_with(Arc::clone(database), &["--config", &self.file()], &[("RUST_LOG", "info")])
+    }
+
+    /// Asks the EHR to notify us.
+    fn subscribe(&self, database: &TestDatabase, endpoint: &str) {
+        let made = std::process::Command::new(RESPONSUM)
+            .args(["subscriptions", "create", "--endpoint", endpoint, "--config", &self.file()])
+            .env("DATABASE_URL", database.url())
+            .output()
+            .expect("the executable starts");
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    }
 }
 
 /// What the text of a report says, by its number.

@@ -14,7 +14,8 @@ pub struct Ehr {
     child: Child,
     /// `http://127.0.0.1:…/fhir`
     pub base: String,
-    _data: tempfile::TempDir,
+    data: tempfile::TempDir,
+    packages: String,
 }
 
 fn script() -> PathBuf {
@@ -34,40 +35,65 @@ fn run(command: &mut Command) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
+fn serve(packages: &str, data: &Path) -> Child {
+    Command::new("python3")
+        .args(["-c", "from sekmet.cli import app; app()", "serve", "-c"])
+        .arg(data.join("settings.yaml"))
+        .env("PYTHONPATH", packages)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .current_dir(data)
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("python3 starts")
+}
+
 impl Ehr {
     /// `more` are further lines of its settings.
     pub fn start(more: &str) -> Self {
+        Self::start_known_as(None, more)
+    }
+
+    /// One that names itself and its resources by another address, behind which it is.
+    pub fn start_known_as(address: Option<&str>, more: &str) -> Self {
         let packages = run(Command::new("python3").arg(script()));
         let port = {
             let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
             free.local_addr().expect("an address").port()
         };
         let data = tempfile::tempdir().expect("a folder");
-        let settings = data.path().join("settings.yaml");
         let base = format!("http://127.0.0.1:{port}/fhir");
         let yaml = format!(
-            "base_url: {base}\nhost: 127.0.0.1\nport: {port}\ndata_dir: {}\nsimulator: {{enabled: false}}\n{more}\n",
+            "base_url: {}\nhost: 127.0.0.1\nport: {port}\ndata_dir: {}\nsimulator: {{enabled: false}}\n{more}\n",
+            address.unwrap_or(&base),
             data.path().display()
         );
-        std::fs::write(&settings, yaml).expect("written");
-        let child = Command::new("python3")
-            .args(["-c", "from sekmet.cli import app; app()", "serve", "-c"])
-            .arg(&settings)
-            .env("PYTHONPATH", packages)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .current_dir(data.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("python3 starts");
-        let mut ehr = Self { child, base, _data: data };
+        std::fs::write(data.path().join("settings.yaml"), yaml).expect("written");
+        let child = serve(&packages, data.path());
+        let mut ehr = Self { child, base, data, packages };
+        ehr.until_it_answers();
+        ehr
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("an end");
+    }
+
+    /// Starts it again, on what it had stored.
+    pub fn restart(&mut self) {
+        self.child = serve(&self.packages, self.data.path());
+        self.until_it_answers();
+    }
+
+    fn until_it_answers(&mut self) {
         let started = Instant::now();
-        while ureq::get(format!("{}/metadata", ehr.base)).call().is_err() {
+        while ureq::get(format!("{}/metadata", self.base)).call().is_err() {
             assert!(started.elapsed().as_secs() < START_SECONDS_MAX, "the test EHR does not start");
-            assert!(ehr.child.try_wait().expect("a state").is_none(), "the test EHR ended");
+            assert!(self.child.try_wait().expect("a state").is_none(), "the test EHR ended");
             std::thread::sleep(Duration::from_millis(100));
         }
-        ehr
     }
 
     /// Sends a request with this bearer token.

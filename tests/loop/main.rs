@@ -3,6 +3,7 @@
 
 mod away;
 mod catch_up;
+mod chaos;
 mod ehr;
 mod faults;
 mod fhir_server;
@@ -14,6 +15,7 @@ mod hooks;
 mod listening;
 mod notified;
 mod once;
+mod proxy;
 mod setting;
 mod smart;
 mod subscriptions;

@@ -2,7 +2,7 @@
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -52,7 +52,6 @@ struct State {
     harm: Mutex<Harm>,
     /// What a reordering network holds.
     held: Mutex<Vec<Vec<u8>>>,
-    requests: AtomicU64,
     ended: AtomicBool,
 }
 
@@ -66,7 +65,6 @@ impl Proxy {
             target: Mutex::new(target.to_owned()),
             harm: Mutex::new(Harm::None),
             held: Mutex::default(),
-            requests: AtomicU64::new(0),
             ended: AtomicBool::new(false),
         });
         let listening = Arc::clone(&state);
@@ -83,11 +81,6 @@ impl Proxy {
     pub fn harm(&self, harm: Harm) {
         *self.state.harm.lock().expect("a harm") = harm;
         self.state.release();
-    }
-
-    /// How many requests came.
-    pub fn requests(&self) -> u64 {
-        self.state.requests.load(Ordering::SeqCst)
     }
 }
 
@@ -135,7 +128,6 @@ impl State {
         client.set_nonblocking(false)?;
         client.set_read_timeout(Some(Duration::from_secs(30)))?;
         let request = read_message(&mut client, true)?;
-        self.requests.fetch_add(1, Ordering::SeqCst);
         match self.now() {
             Harm::None => client.write_all(&self.forward(&request)?)?,
             Harm::Refused => {}

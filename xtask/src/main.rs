@@ -5,6 +5,7 @@ mod agreement;
 // The service's own search, so that set-up and service never disagree on which Postgres is used.
 #[path = "../../src/store/embedded/binaries.rs"]
 mod binaries;
+mod chaos;
 mod crash;
 mod data_dir;
 mod demo;
@@ -41,6 +42,8 @@ enum Command {
     Test(test::Options),
     /// Kills the service at random moments while it works, many times, and counts what is lost or doubled
     Crash(crash::Options),
+    /// Writes reports to an EHR while services, networks and notifications fail, many times, and compares what it holds
+    Chaos(chaos::Options),
     /// Makes the default model from base weights and the corpus (about an hour on 2 cores)
     Train(train::Options),
     /// Gives many texts to two models, one that answers and one in shadow, and prints how far they agree
@@ -57,6 +60,7 @@ fn main() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Crash(options) => crash::run(&options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Train(options) => train::run(&options),
         Command::Agreement(options) => agreement::run(&options),
         Command::Formats(options) => formats::run(&options),
