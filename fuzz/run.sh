@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")"
 seconds=${1:?seconds for each target}
 shift
-targets=${*:-sequence_file java_stream layout graph_file tokenizer rtf pdf}
+targets=${*:-sequence_file java_stream layout graph_file tokenizer plain html rtf cda fhir_document pdf}
 # The counters that libFuzzer is led by; the host is named so that build scripts are built without them.
 export RUSTC_BOOTSTRAP=1
 export RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \

@@ -41,9 +41,16 @@ impl Exchange {
             }
             let device = self.device(source, model_version_id, &answer).await?;
             self.store.begin_writing(job, &source.name, &answer).await?;
-            let letter = Letter { exchange: self, source, answer: &answer, device: &device, remote: &remote, unsure };
-            let written = letter.observation().await;
-            let written = match written {
+            let letter = Letter {
+                exchange: self,
+                source,
+                answer: &answer,
+                report_version: report_version.as_deref(),
+                device: &device,
+                remote: &remote,
+                unsure,
+            };
+            let written = match letter.observation().await {
                 Err(error) => return Err(self.without_device(source, model_version_id, &device, error).await),
                 Ok(written) => written,
             };
@@ -196,6 +203,8 @@ struct Letter<'a> {
     exchange: &'a Exchange,
     source: &'a Source,
     answer: &'a Answer,
+    /// The version of the report, if the source tells.
+    report_version: Option<&'a str>,
     device: &'a str,
     /// What is known of what stands there.
     remote: &'a Remote,
@@ -287,7 +296,7 @@ impl Letter<'_> {
             observation_id,
             observation_version: None,
             device_id: self.device,
-            report_version: None,
+            report_version: self.report_version,
         };
         let authored = author::observation_at(self.answer, &self.exchange.base, &at)?;
         Ok(said(self.source, under(&authored.json, observation_id, id)))

@@ -10,9 +10,12 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::ehr::Ehr;
 use crate::harness::{NOT_RESPONDED, NOT_STATED, RESPONDED, RESPONSUM, Service, TestDatabase, attachment};
+use crate::listening::SECRET;
 use crate::proxy::{Harm, Proxy};
 
 /// Longest wait for the answers after the last fault.
@@ -86,9 +89,17 @@ fn run(kind: Chaos, seed: u64, documents: usize) -> String {
     let held = world.until_held(&expected);
     let healed = healing.elapsed().as_secs_f64();
     assert_eq!(held, expected, "seed {seed}: what the EHR holds, by report");
+    let answers = if kind == Chaos::Calm { world.answer_times() + &world.hook_times(documents) } else { String::new() };
     format!(
-        "seed {seed}: {documents} reports in {writing:.0} s, {faults} faults, whole {healed:.1} s after the last one"
+        "seed {seed}: {documents} reports in {writing:.0} s, {faults} faults, whole {healed:.1} s after the last one\
+         {answers}"
     )
+}
+
+fn median_and_p99(values: &[f64]) -> [f64; 2] {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    [50, 99].map(|share| sorted[(sorted.len() * share / 100).min(sorted.len() - 1)])
 }
 
 /// An EHR, our service, and the networks between them.
@@ -171,6 +182,44 @@ impl World {
         self.held()
     }
 
+    /// Seconds from a report's write to its answer's, by the EHR's own clock: of reports that were written once.
+    fn answer_times(&self) -> String {
+        let at = |resource: &Value| {
+            let text = resource["meta"]["lastUpdated"].as_str().expect("a time");
+            OffsetDateTime::parse(text, &Rfc3339).expect("an instant")
+        };
+        let mut written = BTreeMap::new();
+        for report in ["DiagnosticReport", "DocumentReference"].iter().flat_map(|kind| self.ehr.all(kind)) {
+            if report["meta"]["versionId"] == "1" {
+                written.insert(report["id"].as_str().expect("an id").to_owned(), at(&report));
+            }
+        }
+        let answered = self.ehr.all("Observation").into_iter().filter_map(|observation| {
+            let report = observation["meta"]["source"].as_str()?.rsplit('/').next()?.to_owned();
+            Some((at(&observation) - *written.get(&report)?).as_seconds_f64())
+        });
+        let seconds: Vec<f64> = answered.collect();
+        let [median, p99] = median_and_p99(&seconds);
+        format!("; {} answers after {median:.2} s (median), {p99:.2} s (p99)", seconds.len())
+    }
+
+    /// Milliseconds until we take a notification, of four senders at a time: by then it is durable.
+    fn hook_times(&self, documents: usize) -> String {
+        let send = |n: usize| {
+            let started = Instant::now();
+            let at = format!("/hooks/ehr/DiagnosticReport/c{}", n % documents);
+            self.service.send("PUT", &at, &[("authorization", SECRET)], None).expect(200);
+            started.elapsed().as_secs_f64() * 1e3
+        };
+        let times = std::thread::scope(|scope| {
+            let senders: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| (0..2 * documents).map(send).collect::<Vec<_>>())).collect();
+            senders.into_iter().flat_map(|sender| sender.join().expect("no panic")).collect::<Vec<_>>()
+        });
+        let [median, p99] = median_and_p99(&times);
+        format!("; {} notifications taken within {median:.1} ms (median), {p99:.1} ms (p99)", times.len())
+    }
+
     /// What the EHR holds: for each report, what the Observations say that stand.
     fn held(&self) -> BTreeMap<String, Vec<String>> {
         let mut held: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -199,7 +248,7 @@ impl Settings {
     fn new(ehr: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let secret = folder.path().join("secret");
-        std::fs::write(&secret, "hook-s3cret").expect("written");
+        std::fs::write(&secret, SECRET).expect("written");
         let toml = format!(
             "[sources.ehr]\nbase_url = \"{ehr}/fhir\"\nhook_secret_file = \"{}\"\npoll_seconds = 2\n\
              catch_up_seconds = 2\noverlap_seconds = 30\nrequest_seconds_max = 3\nrequests_per_second_max = 500\n\
@@ -272,8 +321,27 @@ fn write_reports(ehr: &str, documents: usize) {
     }
 }
 
-/// Plain text, HTML and a conclusion take turns; every report has words of its own.
+/// Types and formats take turns; every report has words of its own.
 fn report(n: usize, text: &str, status: &str) -> Value {
+    let lines = [format!("Study number {n}."), format!("IMPRESSION: {text}")];
+    let plain = lines.join("\n\n");
+    let html = format!("<html><body><p>{}</p></body></html>", lines.join("</p><p>"));
+    if n % 6 == 5 {
+        let (status, progress) = match status {
+            "entered-in-error" => (status, "final"),
+            "corrected" => ("current", "amended"),
+            _ => ("current", "final"),
+        };
+        return json!({
+            "resourceType": "DocumentReference",
+            "id": format!("c{n}"),
+            "status": status,
+            "docStatus": progress,
+            "subject": {"reference": format!("Patient/p{}", n % 50)},
+            "date": "2026-03-01T10:00:00+01:00",
+            "content": [{"attachment": attachment("text/html; charset=utf-8", html.as_bytes())}],
+        });
+    }
     let mut report = json!({
         "resourceType": "DiagnosticReport",
         "id": format!("c{n}"),
@@ -282,24 +350,36 @@ fn report(n: usize, text: &str, status: &str) -> Value {
         "subject": {"reference": format!("Patient/p{}", n % 50)},
         "effectiveDateTime": "2026-03-01T10:00:00+01:00",
     });
-    let text = format!("Study number {n}.\n\nIMPRESSION: {text}");
-    match n % 4 {
-        0 => report["conclusion"] = text.into(),
-        1 => {
-            let html = format!("<html><body><p>{}</p></body></html>", text.replace("\n\n", "</p><p>"));
-            report["presentedForm"] = json!([attachment("text/html; charset=utf-8", html.as_bytes())]);
+    let form = match n % 6 {
+        0 => {
+            report["conclusion"] = plain.into();
+            return report;
         }
-        _ => report["presentedForm"] = json!([attachment("text/plain; charset=utf-8", text.as_bytes())]),
-    }
+        1 => attachment("text/html; charset=utf-8", html.as_bytes()),
+        2 => attachment("text/rtf", format!("{{\\rtf1\\ansi {}\\par}}", lines.join("\\par\\par ")).as_bytes()),
+        3 => attachment("application/xml", ccda(&lines).as_bytes()),
+        _ => attachment("text/plain; charset=utf-8", plain.as_bytes()),
+    };
+    report["presentedForm"] = json!([form]);
     report
 }
 
+fn ccda(lines: &[String]) -> String {
+    format!(
+        "<?xml version=\"1.0\"?><ClinicalDocument xmlns=\"urn:hl7-org:v3\"><component><structuredBody><component><section>\
+         <title>Findings</title><text><paragraph>{}</paragraph></text></section></component></structuredBody></component>\
+         </ClinicalDocument>",
+        lines.join("</paragraph><paragraph>")
+    )
+}
+
 fn put(ehr: &str, report: &Value) {
-    let id = report["id"].as_str().expect("an id");
+    let text = |name: &str| report[name].as_str().expect("text").to_owned();
+    let (kind, id) = (text("resourceType"), text("id"));
     loop {
         let agent: ureq::Agent =
             ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
-        let request = agent.put(format!("{ehr}/DiagnosticReport/{id}")).header("content-type", "application/fhir+json");
+        let request = agent.put(format!("{ehr}/{kind}/{id}")).header("content-type", "application/fhir+json");
         match request.send(report.to_string()) {
             Ok(_) => return,
             Err(_) => std::thread::sleep(Duration::from_millis(50)),

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// How long a hanging proxy holds a request at most; the client's own limit is far below.
-const HANG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_mins(2);
 
 /// What the network does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,7 +188,7 @@ impl State {
     fn forward(&self, request: &[u8]) -> io::Result<Vec<u8>> {
         let target = self.target.lock().expect("a target").clone();
         let mut server = TcpStream::connect(target)?;
-        server.set_read_timeout(Some(Duration::from_secs(60)))?;
+        server.set_read_timeout(Some(Duration::from_mins(1)))?;
         server.write_all(request)?;
         read_message(&mut server, false)
     }
@@ -229,7 +229,7 @@ fn read_message(stream: &mut TcpStream, request: bool) -> io::Result<Vec<u8>> {
         message.extend_from_slice(&chunk[..read]);
     }
     let kept = text.lines().filter(|line| !line.to_ascii_lowercase().starts_with("connection:") && !line.is_empty());
-    let mut closing = kept.map(|line| format!("{line}\r\n")).collect::<String>().into_bytes();
+    let mut closing: Vec<u8> = kept.flat_map(|line| [line.as_bytes(), b"\r\n"].concat()).collect();
     closing.extend_from_slice(b"connection: close\r\n\r\n");
     closing.extend_from_slice(&message[head..]);
     Ok(closing)

@@ -158,7 +158,8 @@ fn piece(run: &[Joint<'_>]) -> Option<Piece> {
         if joint.spaced || joint.distance > space {
             text.push(' ');
         }
-        text.push_str(joint.letter.text);
+        // What stands for a letter by `ActualText` may have line ends.
+        text.extend(joint.letter.text.chars().map(|sign| if sign.is_whitespace() { ' ' } else { sign }));
     }
     Some(Piece {
         text,

@@ -11,6 +11,8 @@ const CELL_GAP: f32 = 1.5;
 const APART: f32 = 1.3;
 /// Line heights between the rows of a table, at most.
 const TABLE_DISTANCE: f32 = 3.0;
+/// Shown only where a line ends after it.
+const SOFT_HYPHEN: char = '\u{ad}';
 /// Bytes of a text, from which on capitals beside it are its heading.
 const LABELLED_TEXT: usize = 60;
 
@@ -54,33 +56,34 @@ impl PageText {
         for (index, line) in self.lines.iter().enumerate() {
             let own = &line.text[moved..];
             moved = 0;
-            if own.is_empty() {
+            let next = self.lines.get(index + 1).filter(|next| line.runs_on && !next.apart);
+            let join = next.and_then(|next| Some((next, words.join(own, &next.text)?)));
+            let shown = match &join {
+                Some(_) => own.trim_end_matches(is_hyphen),
+                None => own.trim_matches(|character| character == SOFT_HYPHEN || character == ' '),
+            };
+            if shown.is_empty() {
                 continue;
             }
             if !text.is_empty() {
                 text.push_str(if line.apart { "\n\n" } else { "\n" });
             }
-            let next = self.lines.get(index + 1).filter(|next| line.runs_on && !next.apart);
-            match next.and_then(|next| Some((next, words.join(own, &next.text)?))) {
-                Some((next, Join { keeps_hyphen, second })) => {
-                    let first = own.trim_end_matches(is_hyphen);
-                    text.push_str(first);
-                    if keeps_hyphen {
-                        text.push('-');
-                    }
-                    text.push_str(&next.text[..second]);
-                    moved = next.text.len() - next.text[second..].trim_start().len();
+            text.push_str(shown);
+            if let Some((next, Join { keeps_hyphen, second })) = join {
+                if keeps_hyphen {
+                    text.push('-');
                 }
-                None => text.push_str(own),
+                text.push_str(&next.text[..second]);
+                moved = next.text.len() - next.text[second..].trim_start().len();
             }
         }
-        text.retain(|character| character != '\u{ad}');
+        text.retain(|character| character != SOFT_HYPHEN);
         text
     }
 }
 
 fn is_hyphen(character: char) -> bool {
-    matches!(character, '-' | '\u{ad}' | '\u{2010}' | '\u{2011}')
+    matches!(character, '-' | SOFT_HYPHEN | '\u{2010}' | '\u{2011}')
 }
 
 /// How a divided word is joined.
@@ -119,7 +122,7 @@ impl Words {
             return None;
         }
         let continues = next.starts_with(char::is_lowercase);
-        let keeps_hyphen = hyphen != '\u{ad}' && (!continues || self.is_compound(first, rest));
+        let keeps_hyphen = hyphen != SOFT_HYPHEN && (!continues || self.is_compound(first, rest));
         Some(Join { keeps_hyphen, second })
     }
 

@@ -279,6 +279,13 @@ fn what_a_producer_says_that_glyphs_mean_counts() {
 }
 
 #[test]
+fn line_ends_and_soft_hyphens_that_stand_for_glyphs_leave_no_blanks_behind() {
+    let content = "BT /F 10 Tf 50 700 Td /Span <</ActualText(Stable \\255)>> BDC (#) Tj EMC 0 -12 Td \
+                   /Span <</ActualText(a \\r\\n\\nb)>> BDC (#) Tj EMC 0 -12 Td (\\255) Tj ET";
+    assert_eq!(of_content(content).expect("readable").body, "Stable\na    b");
+}
+
+#[test]
 fn the_values_of_form_fields_are_read_and_comments_and_files_are_told() {
     let entries = "/Annots[<</Subtype/Widget/FT/Tx/V(Partial response)/Rect[150 695 400 712]>>
                     <</Subtype/Widget/FT/Tx/V(hidden)/F 2/Rect[150 600 400 612]>>
