@@ -5,13 +5,18 @@
 //! # From bytes to an Observation
 //!
 //! ```text
-//! HTTP in ─► receive ─► [document + job, one transaction] ─► 2xx
-//!                             │ job
-//!                             ▼
+//! an EHR notifies ─► notified ─► [event + job, one transaction] ─► 200
+//!                                  │ job                  ▲ job
+//!                                  ▼                      │
+//!      the EHR ◄──── source ◄── exchange::bring_in     catch_up: what no notification told
+//!                                  │
+//! HTTP in ─────► receive ─► [document + job, one transaction] ─► 2xx
+//!                                  │ job
+//!                                  ▼
 //!            extract ─► classify ─► decide ─► [annotation + narrative + Observation, one transaction, ends the job]
-//!            (pure)     (model      (pure)          │
-//!                        thread)                    ▼
-//!                                      FHIR reads: Observation, Provenance, Device, narrative
+//!            (pure)     (model      (pure)            │                       │ job
+//!                        thread)                      ▼                       ▼
+//!                FHIR reads: Observation, Provenance, Device     exchange::write_back ─► source ─► the EHR
 //! ```
 //!
 //! `Bytes → SourceDocument → Narrative → Vec<Window> → Vec<WindowScores> → Annotation → Answer → Observation`: a type
@@ -29,6 +34,11 @@
 //! [`store::Store::settle`] writes all of it in the transaction that deletes the job. In the same transaction,
 //! [`domain::observation::reconcile`] decides what becomes of the report's Observation. When someone reads it, the
 //! [`Answer`](domain::observation::Answer) comes back from the rows and [`fhir::author`] says it in FHIR.
+//!
+//! A report of an EHR takes the same way, with a job before it and one behind: [`web`]`::hooks` reads the notification,
+//! [`notified::take`] makes a job of it, [`exchange::Exchange`] reads the report and the contents that it points to through
+//! [`source::Source`] and stores them as above; what the report's Observation became is written back by another job of the
+//! source, which [`store::Store::settle`] added.
 //!
 //! # The map
 //!

@@ -3,27 +3,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::gap::Gap;
 use super::plain;
 use super::rendition::{self, Marked, NARRATIVE_CHARACTERS_MAX, Reading, Refusal};
 use crate::domain::narrative::SectionKind;
 use crate::domain::source_map::{Place, SourceMap};
 
-/// Between the cells of a table row.
-const CELL_SEPARATOR: &str = " | ";
-
 /// Parts that were not read and are told one by one; a document of more is told by their number.
 const UNREAD_LISTED_MAX: usize = 100;
-
-/// What separates two pieces of text; the larger one wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Gap {
-    #[default]
-    None,
-    Space,
-    Cells(usize),
-    Line,
-    Blank,
-}
 
 /// A growing text, where its parts come from, and the gap before its next word.
 #[derive(Default)]
@@ -56,14 +43,12 @@ impl Flow {
 
     /// One more cell of a row begins.
     pub(super) fn next_cell(&mut self) {
-        self.gap = if let Gap::Cells(count) = self.gap { Gap::Cells(count + 1) } else { Gap::Cells(1) };
+        self.gap.next_cell();
     }
 
     /// A row ends: cells that nothing was written to are nothing.
     pub(super) fn end_row(&mut self) {
-        if matches!(self.gap, Gap::Cells(_)) {
-            self.gap = Gap::Line;
-        }
+        self.gap.end_row();
     }
 
     /// Writes signs of the reader's own directly behind the text.
@@ -73,16 +58,7 @@ impl Flow {
 
     /// Writes the gap that is due and `lead`, which is the reader's own: where the text goes on.
     fn settle(&mut self, lead: &str) -> usize {
-        if !self.text.is_empty() {
-            match self.gap {
-                Gap::None => {}
-                Gap::Space => self.text.push(' '),
-                Gap::Cells(count) => (0..count).for_each(|_| self.text.push_str(CELL_SEPARATOR)),
-                Gap::Line => self.text.push('\n'),
-                Gap::Blank => self.text.push_str("\n\n"),
-            }
-        }
-        self.gap = Gap::None;
+        self.gap.settle(&mut self.text);
         self.text.push_str(lead);
         self.text.len()
     }

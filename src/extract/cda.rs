@@ -12,7 +12,8 @@ use std::sync::Arc;
 
 use roxmltree::{Document, Node};
 
-use super::assembled::{Assembled, Gap};
+use super::assembled::Assembled;
+use super::gap::Gap;
 use super::rendition::{Nesting, Reading, Refusal};
 use super::{embedded, section_codes, xml};
 use crate::domain::narrative::{SectionKind, UnreadReason};

@@ -2,24 +2,11 @@
 
 use std::ops::Range;
 
+use super::gap::Gap;
 use super::plain;
 use super::references;
 use super::rendition::Marked;
 use crate::domain::source_map::{Place, SourceMap};
-
-/// Between the cells of a table row.
-const CELL_SEPARATOR: &str = " | ";
-
-/// What separates two pieces of text; the larger one wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Gap {
-    #[default]
-    None,
-    Space,
-    Cells(usize),
-    Line,
-    Blank,
-}
 
 /// A growing text and the gap before its next word.
 #[derive(Default)]
@@ -37,20 +24,6 @@ impl Flow {
             self.blanks.clear();
         }
         self.gap = self.gap.max(gap);
-    }
-
-    /// Writes the gap that is due.
-    fn settle(&mut self) {
-        if !self.text.is_empty() {
-            match self.gap {
-                Gap::None => {}
-                Gap::Space => self.text.push(' '),
-                Gap::Cells(count) => (0..count).for_each(|_| self.text.push_str(CELL_SEPARATOR)),
-                Gap::Line => self.text.push('\n'),
-                Gap::Blank => self.text.push_str("\n\n"),
-            }
-        }
-        self.gap = Gap::None;
     }
 
     /// Writes `piece`, which stands at `place`.
@@ -182,18 +155,14 @@ impl<'t> Writer<'t> {
         if let Some(outer) = self.rows.last_mut() {
             *outer |= wrote;
         }
-        let flow = self.flow();
-        if matches!(flow.gap, Gap::Cells(_)) {
-            flow.gap = Gap::Line;
-        }
+        self.flow().gap.end_row();
         self.part(Gap::Line);
     }
 
     pub(super) fn begin_cell(&mut self) {
         let wrote = self.rows.last().copied().unwrap_or(false);
         if wrote {
-            let flow = self.flow();
-            flow.gap = if let Gap::Cells(count) = flow.gap { Gap::Cells(count + 1) } else { Gap::Cells(1) };
+            self.flow().gap.next_cell();
         }
         self.cell_starts = true;
     }
@@ -307,7 +276,7 @@ impl<'t> Writer<'t> {
         self.struck_text |= self.struck > 0;
         let visible = self.hiding == 0;
         let flow = self.flow();
-        flow.settle();
+        flow.gap.settle(&mut flow.text);
         if let Some(marker) = marker {
             flow.text.push_str(&marker);
         }

@@ -15,6 +15,7 @@ mod elements;
 mod embedded;
 mod fhir_document;
 mod flow;
+mod gap;
 mod headings;
 mod html;
 mod inline_style;

@@ -3,12 +3,10 @@
 
 use std::ops::Range;
 
+use super::gap::Gap;
 use super::rendition::Marked;
 use crate::domain::narrative::SectionKind;
 use crate::domain::source_map::{Place, SourceMap};
-
-/// Between the cells of a table row.
-const CELL_SEPARATOR: &str = " | ";
 
 /// Characters of a heading: a paragraph that is longer is text, whatever its style says.
 const HEADING_CHARACTERS_MAX: usize = 200;
@@ -42,14 +40,44 @@ const HEADING_STYLES: [&str; 12] = [
     "заголовок",
 ];
 
-/// What separates two pieces of text; the larger one wins.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Gap {
-    #[default]
-    None,
-    Cells(usize),
-    Line,
-    Blank,
+/// Twips between paragraphs from which on they stand apart: half a line.
+pub(super) const APART_TWIPS_MIN: i32 = 120;
+
+/// Which sheet of a document.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Page {
+    Body,
+    /// Text boxes, which are put behind the paragraph in which they stand.
+    Aside,
+    /// Footnotes and endnotes.
+    Notes,
+    /// The header or footer that is open.
+    Margin,
+    /// Comments, and what is hidden or deleted.
+    Hidden,
+}
+
+/// The sheets of a document.
+#[derive(Debug, Default)]
+pub(super) struct Sheets([Sheet; 5]);
+
+impl Sheets {
+    pub(super) fn of(&mut self, page: Page) -> &mut Sheet {
+        &mut self.0[page as usize]
+    }
+
+    /// The sheet, which is empty from here on.
+    pub(super) fn take(&mut self, page: Page) -> Sheet {
+        std::mem::take(self.of(page))
+    }
+
+    /// Puts text boxes behind the paragraph or row that has ended.
+    pub(super) fn settle_aside(&mut self) {
+        if !self.of(Page::Aside).text().is_empty() {
+            let aside = self.take(Page::Aside);
+            self.of(Page::Body).append(aside);
+        }
+    }
 }
 
 /// The text, and what is due before its next word.
@@ -125,15 +153,7 @@ impl Sheet {
         if self.text.is_empty() || self.gap >= Gap::Line {
             self.line_words = None;
         }
-        if !self.text.is_empty() {
-            match self.gap {
-                Gap::None => {}
-                Gap::Cells(count) => (0..count).for_each(|_| self.text.push_str(CELL_SEPARATOR)),
-                Gap::Line => self.text.push('\n'),
-                Gap::Blank => self.text.push_str("\n\n"),
-            }
-        }
-        self.gap = Gap::None;
+        self.gap.settle(&mut self.text);
         self.cell_starts = false;
         let blanks = std::mem::take(&mut self.blanks);
         let places = std::mem::take(&mut self.blank_places);
@@ -258,7 +278,7 @@ impl Sheet {
     /// Ends a cell.
     pub(super) fn end_cell(&mut self, depth: u32) {
         if self.row_begun(depth) {
-            self.gap = if let Gap::Cells(count) = self.gap { Gap::Cells(count + 1) } else { Gap::Cells(1) };
+            self.gap.next_cell();
         }
         self.drop_blanks();
         self.cell_starts = true;
@@ -269,9 +289,7 @@ impl Sheet {
     pub(super) fn end_row(&mut self, depth: u32) {
         self.cell_starts = false;
         self.rows_begun &= (1 << depth.min(TABLE_DEPTH_MAX)) - 1;
-        if matches!(self.gap, Gap::Cells(_)) {
-            self.gap = Gap::Line;
-        }
+        self.gap.end_row();
         self.widen(Gap::Line);
         (self.begun, self.words) = (false, None);
         self.after_row = depth <= 1;

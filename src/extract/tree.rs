@@ -8,7 +8,8 @@ use super::elements::{
     APART, CLOSED, ENDS_PARAGRAPH, Element, FORMATTING, HEADING, HOLDS_HTML, LEAVES_DRAWING, LEFT_OUT, LINE, LIST,
     OF_TABLE, PASSED, REGION, SCOPE, SPECIAL, STRUCK, VERBATIM, VOID,
 };
-use super::flow::{Gap, Writer};
+use super::flow::Writer;
+use super::gap::Gap;
 use super::inline_style::Style;
 use super::markup::{Tag, attribute, attribute_at};
 

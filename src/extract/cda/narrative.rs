@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use roxmltree::Node;
 
-use super::super::assembled::{Assembled, Flow, Gap};
+use super::super::assembled::{Assembled, Flow};
+use super::super::gap::Gap;
 use super::super::rendition::Refusal;
 use super::trail::Trail;
 use crate::domain::narrative::UnreadReason;

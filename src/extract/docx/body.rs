@@ -9,29 +9,15 @@ use super::styles::{Look, Styles};
 use super::xml::{Element, Node, Walk};
 use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::Place;
+use crate::extract::gap::Gap;
 use crate::extract::plain;
 use crate::extract::rendition::{NARRATIVE_CHARACTERS_MAX, Reading, Refusal};
-use crate::extract::sheet::{Gap, Sheet};
+use crate::extract::sheet::{APART_TWIPS_MIN, Page, Sheet, Sheets};
 use crate::extract::symbols::{self, SymbolFont};
-
-/// Twips between paragraphs from which on they stand apart: half a line.
-const APART_TWIPS_MIN: i32 = 120;
 
 /// Paragraphs with text, each of which has a place of about 100 bytes: a narrative of four characters in each would be
 /// as long as a narrative may be.
 const PARAGRAPHS_MAX: usize = 500_000;
-
-/// A sheet of text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    Body,
-    /// Text boxes, which are put behind the paragraph in which they stand.
-    Aside,
-    Notes,
-    Margin,
-    /// Comments, and what is hidden or deleted.
-    Hidden,
-}
 
 /// What a text box interrupts.
 #[derive(Clone, Debug)]
@@ -64,7 +50,7 @@ struct Choice {
 pub(super) struct Body {
     styles: Styles,
     numbering: Numbering,
-    sheets: [Sheet; 5],
+    sheets: Sheets,
     margins: Vec<(SectionKind, Sheet)>,
     margin_texts: HashSet<String>,
     part: String,
@@ -95,7 +81,7 @@ impl Body {
         Self {
             styles,
             numbering,
-            sheets: Default::default(),
+            sheets: Sheets::default(),
             margins: Vec::new(),
             margin_texts: HashSet::new(),
             part: String::new(),
@@ -145,7 +131,7 @@ impl Body {
                 return Err(Refusal::new(UnreadReason::TooLarge, detail));
             }
         }
-        self.settle_aside();
+        self.sheets.settle_aside();
         Ok(())
     }
 
@@ -267,7 +253,7 @@ impl Body {
     }
 
     fn sheet(&mut self) -> &mut Sheet {
-        &mut self.sheets[self.context.page as usize]
+        self.sheets.of(self.context.page)
     }
 
     fn widen(&mut self, gap: Gap) {
@@ -276,7 +262,7 @@ impl Body {
 
     fn end_line(&mut self) {
         let page = if self.is_hidden() { Page::Hidden } else { self.context.page };
-        self.sheets[page as usize].end_line();
+        self.sheets.of(page).end_line();
     }
 
     fn is_hidden(&self) -> bool {
@@ -344,7 +330,7 @@ impl Body {
                 (_, 0) => self.counts.hidden += characters,
                 _ => self.counts.deleted += characters,
             }
-            let sheet = &mut self.sheets[Page::Hidden as usize];
+            let sheet = self.sheets.of(Page::Hidden);
             if std::mem::take(&mut self.visible_since) {
                 sheet.widen(Gap::Line);
             }
@@ -392,7 +378,7 @@ impl Body {
         self.context.place = None;
         self.run = Run::default();
         if self.context.page == Page::Body && !in_table {
-            self.settle_aside();
+            self.sheets.settle_aside();
         }
     }
 
@@ -418,16 +404,9 @@ impl Body {
         }
     }
 
-    fn settle_aside(&mut self) {
-        if !self.sheets[Page::Aside as usize].text().is_empty() {
-            let aside = std::mem::take(&mut self.sheets[Page::Aside as usize]);
-            self.sheets[Page::Body as usize].append(aside);
-        }
-    }
-
     /// Ends a header or footer: there is one for each section, and for first, left and right pages.
     pub(super) fn end_margin(&mut self, kind: SectionKind) {
-        let sheet = std::mem::take(&mut self.sheets[Page::Margin as usize]);
+        let sheet = self.sheets.take(Page::Margin);
         if sheet.text().contains(char::is_alphanumeric) && self.margin_texts.insert(sheet.text().to_owned()) {
             self.margins.push((kind, sheet));
         }
@@ -437,8 +416,9 @@ impl Body {
     pub(super) fn finish(self) -> Result<Reading, Refusal> {
         let mut notes = self.counts.notes();
         let unread = self.counts.unread();
-        let [mut body, _, footnotes, _, hidden] = self.sheets;
-        body.append(footnotes);
+        let mut sheets = self.sheets;
+        let (mut body, hidden) = (sheets.take(Page::Body), sheets.take(Page::Hidden));
+        body.append(sheets.take(Page::Notes));
         if !self.margins.is_empty() {
             notes.push("headers and footers are put behind the text, each once".to_owned());
         }

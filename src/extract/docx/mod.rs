@@ -15,8 +15,9 @@ mod xml;
 mod tests;
 
 use super::rendition::{Reading, Refusal};
+use super::sheet::Page;
 use crate::domain::narrative::{SectionKind, UnreadReason};
-use body::{Body, Page};
+use body::Body;
 use numbering::Numbering;
 use package::Package;
 use styles::Styles;

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use super::output::Page;
 use super::reader::{Paragraph, Reader, Sink, State};
 use super::words::Destination;
 use crate::domain::narrative::SectionKind;
+use crate::extract::gap::Gap;
 use crate::extract::rtf::fields::Field;
-use crate::extract::sheet::{self, Gap, Sheet};
+use crate::extract::sheet::{self, Page, Sheet};
 
 /// Bytes of a list marker, and of a style's name, that are looked at.
 const MARKER_BYTES_MAX: usize = 60;
@@ -169,7 +169,7 @@ impl Reader<'_> {
 
     /// Headers and footers are in the file for each section, and for first, left and right pages.
     fn end_margin(&mut self, kind: SectionKind) {
-        let sheet = self.output.take_margin();
+        let sheet = self.output.sheets.take(Page::Margin);
         let new = !self.shown.margin_texts.contains(sheet.text());
         if self.shown.margins.len() >= MARGINS_MAX {
             self.shown.margins_unread += 1;

@@ -6,33 +6,18 @@ use super::reader::{Reader, Sink};
 use super::words::Word;
 use crate::domain::narrative::UnreadReason;
 use crate::domain::source_map::Place;
+use crate::extract::gap::Gap;
 use crate::extract::rendition::{Reading, Refusal};
-use crate::extract::sheet::{Gap, Sheet};
-
-/// Twips between paragraphs from which on they stand apart: half a line.
-const APART_TWIPS_MIN: i32 = 120;
+use crate::extract::sheet::{APART_TWIPS_MIN, Page, Sheet, Sheets};
 
 /// Cells of a row that may be merged with the one before them: Word allows 63.
 const CELLS_MAX: usize = 1_000;
-
-/// A sheet of text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Page {
-    Body,
-    /// Text boxes, which are put behind the paragraph in which they stand.
-    Aside,
-    /// Footnotes and endnotes.
-    Notes,
-    /// The header or footer that is open.
-    Margin,
-    Hidden,
-}
 
 /// The sheets, and what is known of the text on them.
 #[expect(clippy::struct_excessive_bools, reason = "each says one thing that was met, or is open")]
 #[derive(Debug, Default)]
 pub(super) struct Output {
-    sheets: [Sheet; 5],
+    pub(super) sheets: Sheets,
     /// Characters that were written.
     pub(super) written: usize,
     /// Pieces of text that were written and are not blank.
@@ -53,25 +38,12 @@ pub(super) struct Output {
 
 impl Output {
     pub(super) fn sheet(&mut self, page: Page) -> &mut Sheet {
-        &mut self.sheets[page as usize]
-    }
-
-    /// The header or footer that ends.
-    pub(super) fn take_margin(&mut self) -> Sheet {
-        std::mem::take(self.sheet(Page::Margin))
+        self.sheets.of(page)
     }
 
     /// Whatever was open, the line ends.
     pub(super) fn line_ends(&mut self) {
         self.sheet(Page::Body).widen(Gap::Line);
-    }
-
-    /// Puts text boxes behind the paragraph or row that has ended.
-    fn settle_aside(&mut self) {
-        if !self.sheets[Page::Aside as usize].text().is_empty() {
-            let aside = std::mem::take(self.sheet(Page::Aside));
-            self.sheet(Page::Body).append(aside);
-        }
     }
 }
 
@@ -157,7 +129,7 @@ impl Reader<'_> {
             sheet.widen(Gap::Blank);
         }
         if page == Page::Body && !in_table {
-            self.output.settle_aside();
+            self.output.sheets.settle_aside();
         }
     }
 
@@ -224,7 +196,7 @@ impl Reader<'_> {
                 output.row_defined = false;
                 output.sheet(page).end_row(1);
                 if page == Page::Body {
-                    output.settle_aside();
+                    output.sheets.settle_aside();
                 }
             }
         }
@@ -237,10 +209,12 @@ impl Reader<'_> {
         while !self.stack.is_empty() {
             self.close_group(self.tokens.at());
         }
-        self.output.settle_aside();
+        self.output.sheets.settle_aside();
         let mut notes = self.notes(unclosed);
         let unread = self.unread();
-        let [mut body, _, footnotes, _, hidden] = self.output.sheets;
+        let sheets = &mut self.output.sheets;
+        let (mut body, hidden) = (sheets.take(Page::Body), sheets.take(Page::Hidden));
+        let footnotes = sheets.take(Page::Notes);
         body.append(footnotes);
         if !self.shown.margins.is_empty() {
             notes.push("headers and footers are put behind the text, each once".to_owned());

@@ -8,12 +8,13 @@ use super::code_pages::{Charset, CodePages, DEFAULT_CODE_PAGE};
 use super::destinations::Shown;
 use super::fields::Field;
 use super::fonts::Fonts;
-use super::output::{Output, Page};
+use super::output::Output;
 use super::text::Pending;
 use super::tokens::{Token, Tokens};
 use super::words::{self, Destination, Word};
 use crate::domain::narrative::UnreadReason;
 use crate::extract::rendition::{NARRATIVE_CHARACTERS_MAX, Refusal};
+use crate::extract::sheet::Page;
 
 /// Where the text of a group goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
