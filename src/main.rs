@@ -23,7 +23,8 @@ use responsum::telemetry;
     version,
     arg_required_else_help = true,
     after_help = "\
-Results go to stdout, progress and logs to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or settings.
+Results go to stdout, progress and logs to stderr. Exit status: 0 done, 1 failed, 2 wrong usage or
+settings.
 
 Examples:
   responsum serve --embedded-db
@@ -97,16 +98,18 @@ struct ServeArgs {
 
 #[derive(Args)]
 #[command(after_help = "\
-The file is a FHIR DiagnosticReport or DocumentReference in JSON, or the text of a report in any format that is read (see
-docs/formats.md). Printed is everything that was read, in order: the report, its results, codes and notes, its conclusion,
-text that it hides. What was not read is told on stderr, with the reason. --json prints instead one object:
+The file is a FHIR DiagnosticReport or DocumentReference in JSON, or the text of a report in any
+format that is read (see docs/formats.md). Printed is everything that was read, in order: the
+report, its results, codes and notes, its conclusion, text that it hides. What was not read is
+told on stderr, with the reason. --json prints instead one object:
   text       the narrative, whose sections and sentences follow
-  sections   kind, title, and start and end in Unicode code points and in bytes; the kinds header, footer, signature and
-             hidden are not read by the model
+  sections   kind, title, and start and end in Unicode code points and in bytes; the kinds header,
+             footer, signature and hidden are not read by the model
   sentences  section (index), kind, start and end
-  source     of each: which rendition (index into coverage.read), its FHIR path, and the place in it: characters of the
-             decoded text, xpath of C-CDA, pages of PDF
-  coverage   read: which renditions, as which format, how many characters; unread: what was not, and why
+  source     of each: which rendition (index into coverage.read), its FHIR path, and the place in
+             it: characters of the decoded text, xpath of C-CDA, pages of PDF
+  coverage   read: which renditions, as which format, how many characters; unread: what was not,
+             and why
 Exit status: 0 something was read, 1 nothing could be read, 2 the file cannot be opened.
 
 Examples:
@@ -144,8 +147,9 @@ struct ReplayArgs {
 
 #[derive(Args)]
 #[command(after_help = "\
-The rows hold the whole texts of reports: they are as confidential as the reports themselves. Each is
-{\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"category\"?, \"ambiguous\"?, \"evidence\", \"said\", \"comment\"?, \"decidedAt\"}.
+The rows hold the whole texts of reports: they are as confidential as the reports themselves. Each
+is {\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"category\"?, \"ambiguous\"?, \"evidence\", \"said\",
+\"comment\"?, \"decidedAt\"}.
 
 Examples:
   responsum export-decisions > decisions.jsonl

@@ -18,11 +18,13 @@ use crate::view::{CoverageView, SourceView};
 /// Annotate reports or texts: one line of JSON in, one line of JSON out, in order
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Each line is a FHIR DiagnosticReport or DocumentReference, or {\"id\", \"text\"}. A line that cannot be read gives
-{\"line\", \"error\"}; the others are annotated all the same, and the exit status is 1. Blank lines are passed over.
-`start` and `end` of the evidence count Unicode code points: of the text that was given, or of the narrative that was
-drawn from a FHIR resource (see `responsum extract`); `source` tells where that stands in what was given. `label` is the likeliest, in the model's own words; `mapped` is the
-answer: it is not-stated, with `abstained` true, where the likeliest is not likely enough. No database is needed.
+Each line is a FHIR DiagnosticReport or DocumentReference, or {\"id\", \"text\"}. A line that cannot
+be read gives {\"line\", \"error\"}; the others are annotated all the same, and the exit status is 1.
+Blank lines are passed over. `start` and `end` of the evidence count Unicode code points: of the
+text that was given, or of the narrative that was drawn from a FHIR resource (see `responsum
+extract`); `source` tells where that stands in what was given. `label` is the likeliest, in the
+model's own words; `mapped` is the answer: it is not-stated, with `abstained` true, where the
+likeliest is not likely enough. No database is needed.
 
 Examples:
   responsum annotate reports.ndjson > annotations.ndjson

@@ -18,16 +18,19 @@ use crate::domain::narrative::Narrative;
 /// Measure a model on labelled texts
 #[derive(Clone, Debug, clap::Args)]
 #[command(after_help = "\
-Each line of DATA is {\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"ambiguous\"?}; ambiguous rows are not scored.
-Measures: accuracy, macro F1, AUROC (one class against the rest, macro), accuracy of Yes against No on the rows that
-are one of them, and the expected calibration error of the top score (15 bins of equal width), each with the 95 %
-interval of a bootstrap over rows. `risk_coverage` says what is left, and how much of it is wrong, when answers below a
-confidence are held back. Where rows have a `category` (complete, partial, …), `category_macro_f1`; where they have
-`evidence` ([{\"start\", \"end\"}], code points of the text, or the sentence itself), `evidence_in_first_two`: of the answered rows that have
-some, the share that shows it among the first two spans.
+Each line of DATA is {\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"ambiguous\"?}; ambiguous rows are
+not scored. Measures: accuracy, macro F1, AUROC (one class against the rest, macro), accuracy of
+Yes against No on the rows that are one of them, and the expected calibration error of the top
+score (15 bins of equal width), each with the 95 % interval of a bootstrap over rows.
+`risk_coverage` says what is left, and how much of it is wrong, when answers below a confidence
+are held back. Where rows have a `category` (complete, partial, …), `category_macro_f1`; where
+they have `evidence` ([{\"start\", \"end\"}], code points of the text, or the sentence itself),
+`evidence_in_first_two`: of the answered rows that have some, the share that shows it among the
+first two spans.
 
---calibrate fits how the readings of a report are pooled to these rows, and measures the fit on rows that it did not
-see (five parts, each by a fit to the other four). A few hundred reports of one site are enough; fewer than 50 are not.
+--calibrate fits how the readings of a report are pooled to these rows, and measures the fit on
+rows that it did not see (five parts, each by a fit to the other four). A few hundred reports of
+one site are enough; fewer than 50 are not.
 
 Examples:
   responsum eval reports.jsonl

@@ -40,10 +40,10 @@ Examples:
     },
     /// Give the model's raw answer to each text: token ids, logits, scores, label
     #[command(after_help = "\
-Each line of the standard input is {\"text\"} or a JSON string; each line of the output belongs to it. Logits and
-scores are in the order of the model's own labels. A text beyond the model's limit is cut here, which `truncated` says;
-`annotate` reads all of it unless the model reads a report as one text. `label` is null where a model that tells each
-label on its own tells none.
+Each line of the standard input is {\"text\"} or a JSON string; each line of the output belongs to
+it. Logits and scores are in the order of the model's own labels. A text beyond the model's limit
+is cut here, which `truncated` says; `annotate` reads all of it unless the model reads a report as
+one text. `label` is null where a model that tells each label on its own tells none.
 
 Examples:
   responsum model score ./my-model < texts.jsonl

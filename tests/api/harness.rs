@@ -34,6 +34,15 @@ fn postgres() -> &'static EmbeddedPostgres {
     })
 }
 
+/// Keeps a resource for the independent validator, to which `cargo xtask test` gives the folder.
+pub fn keep(name: &str, resource: &Value) {
+    assert!(resource["resourceType"].is_string(), "{name}: {resource}");
+    if let Some(folder) = std::env::var_os("RESPONSUM_SERVED_DIR").map(PathBuf::from) {
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(format!("{name}.json")), resource.to_string()).expect("written");
+    }
+}
+
 /// Outside of the clone, which the account that runs Postgres for root may not reach; one for each clone.
 fn test_data_dir() -> PathBuf {
     let clone = responsum::digest::sha256(env!("CARGO_MANIFEST_DIR").as_bytes()).hex();

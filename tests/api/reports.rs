@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::decisions::Ward;
-use crate::harness::{FHIR, NOT_RESPONDED, NOT_STATED, RESPONDED, Service, attachment, note, report, with_id};
+use crate::harness::{FHIR, NOT_RESPONDED, NOT_STATED, RESPONDED, Service, attachment, keep, note, report, with_id};
 
 #[test]
 fn a_report_that_states_a_response_gets_one_preliminary_observation_with_its_evidence() {
@@ -284,12 +284,7 @@ fn served_resources_are_kept_for_the_validator() {
         ("annotate", service.post("/fhir/DiagnosticReport/$annotate", &report(RESPONDED)).expect(200).json()),
     ];
     let resources = resources.into_iter().chain(decided());
-    let folder = std::env::var_os("RESPONSUM_SERVED_DIR").map(std::path::PathBuf::from);
     for (name, resource) in resources {
-        assert!(resource["resourceType"].is_string(), "{name}: {resource}");
-        if let Some(folder) = &folder {
-            std::fs::create_dir_all(folder).expect("a folder");
-            std::fs::write(folder.join(format!("{name}.json")), resource.to_string()).expect("written");
-        }
+        keep(name, &resource);
     }
 }

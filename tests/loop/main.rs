@@ -4,6 +4,7 @@
 mod away;
 mod catch_up;
 mod chaos;
+mod decided;
 mod ehr;
 mod faults;
 mod fhir_server;

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Shows that the validator accepts what we author and refuses it once broken.
 
-usage: selftest.py FOLDER
+usage: selftest.py SAMPLES SERVED
 
-FOLDER holds what `cargo run -p responsum-fhir-authoring --example author_samples -- FOLDER` wrote. Every file in it
-and every example in fhir-profiles/ must be accepted; each of the faults below, made in a copy of an accepted one, must
-be refused by an error that names the fault's place.
+SAMPLES holds what `cargo run -p responsum-fhir-authoring --example author_samples -- SAMPLES` wrote, SERVED what the tests
+`kept_for_the_validator` got from a running service and from the EHR that it writes to. Every file in them and every
+example in fhir-profiles/ must be accepted; each of the faults below, made in a copy of an accepted one, must be refused by
+an error that names the fault's place.
 """
 
 import copy
@@ -20,6 +21,7 @@ import validate
 OBSERVATION, PROVENANCE, DEVICE = "Observation-responded", "Provenance-created", "Device"
 CONFIRMED, CORRECTED, STATUS = "Observation-confirmed", "Observation-corrected", "Observation-disease-status"
 OUTCOME, CAPABILITIES = "OperationOutcome", "CapabilityStatement"
+CLASSIC, BACKPORT = "subscription-classic", "subscription-backport"
 DERIVATION = ("valueCodeableConcept", "extension", 0)
 CATEGORY, CONFIDENCE = ("component", 0), ("component", 1)
 GONE = object()
@@ -101,15 +103,23 @@ FAULTS = [
     ("an issue code that FHIR does not have", OUTCOME, put("oops", "issue", 0, "code"), "code"),
     ("no FHIR version", CAPABILITIES, put(GONE, "fhirVersion"), "fhirVersion"),
     ("an interaction that FHIR does not have", CAPABILITIES, put("peek", "rest", 0, "resource", 0, "interaction", 0, "code"), "code"),
+    ("no criteria", CLASSIC, put(GONE, "criteria"), "criteria"),
+    ("a channel that FHIR does not have", CLASSIC, put("pigeon", "channel", "type"), "channel.type"),
+    ("criteria that are no topic", BACKPORT, put("DiagnosticReport?status=final", "criteria"), "bps-topic"),
+    ("a payload of unknown content", BACKPORT, put("all", "channel", "_payload", "extension", 0, "valueCode"), "bps-content"),
+    ("no payload", BACKPORT, put(GONE, "channel", "_payload"), "bps-content"),
+    ("two heartbeats", BACKPORT, lambda it: it["channel"]["extension"].append(it["channel"]["extension"][0]), "bps-once"),
+    ("an element beside one that FHIR does not have", BACKPORT, put({}, "channel", "_load"), "_load"),
     ("two modes", CAPABILITIES, put(["server", "client"], "rest", 0, "mode"), "mode"),
 ]
 
 
 def main() -> int:
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 3:
         print(__doc__, file=sys.stderr)
         return 2
-    samples = {file.stem: file.read_text("utf-8") for file in sorted(Path(sys.argv[1]).glob("*.json"))}
+    files = [file for folder in sys.argv[1:] for file in sorted(Path(folder).glob("*.json"))]
+    samples = {file.stem: file.read_text("utf-8") for file in files}
     examples = [file for file in sorted(install.PROFILES.glob("*.json")) if is_example(file)]
     try:
         checker = validate.Checker()

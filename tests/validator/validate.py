@@ -84,7 +84,7 @@ class Checker:
         with contextlib.redirect_stdout(io.StringIO()):
             found = self._profiles.validate_resource(resource).issues
         issues = [Issue(issue.severity.value, issue.code, issue.path or kind, issue.message) for issue in found]
-        return [issue for issue in issues if issue.id not in ignored]
+        return [issue for issue in issues if issue.id not in ignored and not _is_primitive(issue)]
 
     def _by_schema(self, kind: str | None, resource: dict) -> list[Issue]:
         if kind not in self._schema["discriminator"]["mapping"]:
@@ -97,6 +97,12 @@ class Checker:
         except self._invalid as error:
             return [Issue("error", "json-schema", ".".join(map(str, error.path)), error.message[:200])]
         return []
+
+
+def _is_primitive(issue: Issue) -> bool:
+    """Whether it misses an element `_name` within another element: it knows those of the resource alone. The JSON Schema
+    knows them all, and refuses any other."""
+    return issue.id == "element.unknown" and issue.path.rsplit(".", 1)[-1].startswith("_")
 
 
 def _staged_profiles() -> list[Path]:
