@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::lines::Line;
-use super::words::Words;
+use super::words::{ORGANS, STATING, Words};
 use crate::domain::narrative::SectionKind;
 
 /// Bytes of such a line: longer ones are prose.
@@ -63,7 +63,7 @@ const SIGNED: [&str; 49] = [
     "radiologist:",
     "pathologist:",
     "i have personally reviewed",
-    "i personally reviewed the image",
+    "i personally reviewed the images",
     "i, the attending",
     "job id",
 ];
@@ -122,8 +122,7 @@ const HEADER: [&str; 49] = [
 ];
 
 /// How a line below the report begins.
-const FOOTER: [&str; 24] = [
-    "end of",
+const FOOTER: [&str; 23] = [
     "confidential",
     "this report was generated",
     "this report was dictated",
@@ -153,29 +152,124 @@ const FOOTER: [&str; 24] = [
 const DISCLAIMED: [&str; 5] =
     ["voice recognition", "speech recognition", "dictation software", "transcription error", "typographical error"];
 
-/// Header, footer and signature lines, by their own words.
-pub(super) fn margin(line: &str) -> Option<SectionKind> {
+/// What "end of" is said of at the foot of a report; any other end is told of a patient.
+const ENDS: [&str; 9] =
+    ["report", "note", "document", "addendum", "impression", "dictation", "letter", "transcription", "page"];
+
+/// How words begin that tell of a patient's disease.
+const CLINICAL_STEMS: [&str; 45] = [
+    "respon",
+    "progress",
+    "relaps",
+    "remission",
+    "remitt",
+    "metast",
+    "lesion",
+    "nodul",
+    "tumor",
+    "tumour",
+    "cancer",
+    "carcin",
+    "lymphom",
+    "leuk",
+    "myelom",
+    "melanom",
+    "sarcom",
+    "malignan",
+    "neoplas",
+    "chemo",
+    "radiother",
+    "therap",
+    "treatment",
+    "treated",
+    "recur",
+    "residual",
+    "shrink",
+    "shrunk",
+    "shrank",
+    "grow",
+    "enlarg",
+    "increas",
+    "decreas",
+    "improv",
+    "worse",
+    "resolv",
+    "resolution",
+    "regress",
+    "biops",
+    "scan",
+    "tomograph",
+    "express",
+    "deauville",
+    "doubl",
+    "halv",
+];
+
+/// Whether a text tells of a patient's disease.
+fn is_clinical(lower: &str) -> bool {
+    static CLINICAL: Words = Words::new(
+        "cr, pr, sd, pd, ln, ct, mri, pet, mm, cm, mass, masses, recist, stable, unchanged, died, deceased, hospice, mrd, \
+         dlbcl, nsclc, aml, cll, psa, cea",
+    );
+    words(lower).any(|word| CLINICAL.has(word) || CLINICAL_STEMS.iter().any(|stem| word.starts_with(stem)))
+}
+
+/// Whether a text is names, dates and numbers: no clinical word, none of a sentence, no heading of a report. What is not
+/// bare is read as a part of the report: to read a letterhead costs little, to lose a sentence costs the answer.
+fn is_bare(lower: &str) -> bool {
+    static SENTENCE: Words = Words::new(
+        "be, been, had, will, saw, seen, shows, show, showed, shown, told, said, she, he, we, they, her, him, his, their, \
+         patient, pt, because, which, but, after, since, given",
+    );
+    const HEADINGS: [&str; 5] = ["impression:", "findings:", "assessment:", "conclusion:", "addendum:"];
+    !is_clinical(lower)
+        && !words(lower).any(|word| SENTENCE.has(word) || STATING.has(word))
+        && !HEADINGS.iter().any(|heading| lower.contains(heading))
+}
+
+fn words(lower: &str) -> impl Iterator<Item = &str> {
+    lower.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty())
+}
+
+/// What follows the mark that a line begins with, if one does: a mark ends where a word ends.
+fn after_mark<'l>(lower: &'l str, marks: &[&str]) -> Option<&'l str> {
+    let within_word =
+        |mark: &str, rest: &str| mark.ends_with(char::is_alphanumeric) && rest.starts_with(char::is_alphanumeric);
+    marks.iter().find_map(|mark| lower.strip_prefix(mark).filter(|rest| !within_word(mark, rest)))
+}
+
+/// Header, footer and signature lines, by their own words. A line that `continues` the one above is none by a word that a
+/// sentence may be wrapped before.
+pub(super) fn margin(line: &str, continues: bool) -> Option<SectionKind> {
     if line.len() > MARGIN_BYTES_MAX {
         return None;
     }
     let lower = line.trim_start_matches(|c: char| !c.is_alphanumeric()).to_ascii_lowercase();
-    let starts = |marks: &[&str]| marks.iter().any(|mark| lower.starts_with(mark));
-    if starts(&SIGNED) || is_name_with_degree(line) {
+    let begins = |marks: &[&str]| !continues && after_mark(&lower, marks).is_some_and(is_bare);
+    if begins(&SIGNED) || is_name_with_degree(line) {
         Some(SectionKind::Signature)
-    } else if (starts(&FOOTER) && !lower.contains("end of treatment"))
-        || lower.starts_with('p') && is_page_number(&lower)
-        || ends_with_page_number(&lower)
-        || DISCLAIMED.iter().any(|named| lower.contains(named))
-        || is_copy(&lower)
-    {
+    } else if is_footer(&lower) && !(continues && lower.starts_with("end")) {
         Some(SectionKind::Footer)
-    } else if (starts(&HEADER) || lower.contains("mrn:") || lower.contains("dob:"))
+    } else if (begins(&HEADER) || (lower.contains("mrn:") || lower.contains("dob:")) && is_bare(&lower))
         && (line.contains(':') || line.contains('|') || line.contains('#'))
     {
         Some(SectionKind::Header)
     } else {
         None
     }
+}
+
+fn is_footer(lower: &str) -> bool {
+    let ends = || {
+        let after = after_mark(lower, &["end of"])?.trim_start_matches([' ', ':']);
+        after_mark(after, &ENDS)
+    };
+    ends().is_some_and(is_bare)
+        || after_mark(lower, &FOOTER).is_some_and(|rest| !is_clinical(rest))
+        || (lower.starts_with('p') && is_page_number(lower))
+        || ends_with_page_number(lower)
+        || (DISCLAIMED.iter().any(|named| lower.contains(named)) && !is_clinical(lower))
+        || is_copy(lower)
 }
 
 /// "Page 2 of 3", "page 2/3", "2 of 3" does not count.
@@ -190,14 +284,18 @@ fn is_page_number(lower: &str) -> bool {
 
 /// "DOE, JANE   MRN 1   Page 2 of 3".
 fn ends_with_page_number(lower: &str) -> bool {
-    lower.rfind("page ").is_some_and(|at| at > 0 && lower[at..].contains(" of ") && is_page_number(&lower[at..]))
+    lower.rfind("page ").is_some_and(|at| {
+        at > 0 && lower[at..].contains(" of ") && is_page_number(&lower[at..]) && is_bare(&lower[..at])
+    })
 }
 
 /// "cc: Dr. Example": a copy, and no chief complaint.
 fn is_copy(lower: &str) -> bool {
     let Some(rest) = lower.strip_prefix("cc:").or_else(|| lower.strip_prefix("copy to")) else { return false };
-    rest.split(|c: char| !c.is_alphabetic() && c != '.')
-        .any(|word| matches!(word, "dr" | "dr." | "md" | "m.d." | "clinic" | "fax"))
+    is_bare(rest)
+        && rest
+            .split(|c: char| !c.is_alphabetic() && c != '.')
+            .any(|word| matches!(word, "dr" | "dr." | "md" | "m.d." | "clinic" | "fax"))
 }
 
 /// "Jane Example, MD": a name with a degree, and nothing else.
@@ -207,6 +305,10 @@ fn is_name_with_degree(line: &str) -> bool {
          MSc, BSN, PharmD, DABR, FACS",
     );
     let Some((name, degrees)) = line.split_once(',').filter(|_| line.len() <= DETAIL_BYTES_MAX) else { return false };
+    let lower = name.to_ascii_lowercase();
+    if !is_bare(&lower) || words(&lower).any(|word| ORGANS.has(word)) {
+        return false;
+    }
     let names = name.split_whitespace();
     let count = names.clone().count();
     let mut degrees = degrees.split([',', ' ']).filter(|degree| !degree.is_empty()).peekable();
@@ -226,20 +328,31 @@ pub(super) fn goes_on_signature(line: &str) -> bool {
         "department of",
         "division of",
         "board certified",
-        "attending ",
-        "pager",
-        "phone",
-        "tel",
-        "fax",
+        "attending physician",
+        "attending radiologist",
+        "attending pathologist",
         "date:",
         "time:",
-        "on ",
     ];
-    let dated = lower.contains(|c: char| c.is_ascii_digit())
-        && lower
-            .split(|c: char| !c.is_alphabetic())
-            .all(|word| word.len() <= 3 || ["date", "time", "hours"].contains(&word));
-    dated || begins.iter().any(|begin| lower.starts_with(begin)) || is_name_with_degree(line)
+    let calls = ["pager", "phone", "telephone", "tel", "fax", "ext"];
+    let called = |rest: &str| is_bare(rest) && rest.contains(|c: char| c.is_ascii_digit());
+    is_moment(&lower)
+        || after_mark(&lower, &begins).is_some_and(is_bare)
+        || after_mark(&lower, &calls).is_some_and(called)
+        || is_name_with_degree(line)
+}
+
+/// "01/02/2024 10:30 AM", "on March 3, 2024 at 14:05 EST": a date, a time, and nothing else.
+fn is_moment(lower: &str) -> bool {
+    static OF_MOMENTS: Words = Words::new(
+        "on, at, date, time, hours, hrs, h, am, pm, a, p, m, t, z, utc, gmt, est, edt, cst, cdt, mst, mdt, pst, pdt, bst, cet, cest, \
+         jan, feb, mar, apr, may, jun, jul, aug, sep, sept, oct, nov, dec, january, february, march, april, june, july, \
+         august, september, october, november, december, mon, tue, tues, wed, thu, thur, thurs, fri, sat, sun, monday, \
+         tuesday, wednesday, thursday, friday, saturday, sunday",
+    );
+    lower.contains(|c: char| c.is_ascii_digit())
+        && lower.contains(['/', ':', '-', ',', '.'])
+        && lower.split(|c: char| !c.is_alphabetic()).all(|word| word.is_empty() || OF_MOMENTS.has(word))
 }
 
 /// Lines that come again at page after page: by their index, which of `lines` are heads or feet of pages.
@@ -318,18 +431,62 @@ mod tests {
             ("Page 12 shows progression of disease", None),
             ("Liver, spleen", None),
             ("Stable disease, MD aware", None),
+            ("I have personally reviewed the images and agree with the findings above.", Some(Signature)),
+            ("I have personally reviewed the CT, which shows new deposits in the liver.", None),
+            ("Reviewed by tumor board: complete response", None),
+            ("Reviewed by telephone. Relapsed last spring.", None),
+            ("Attending attestation: I saw and examined him. Smaller nodes.", None),
+            ("Signed by Dr. Example. ADDENDUM: seen again", None),
+            ("Complete Response, MD", None),
+            ("Right Lung, PA", None),
+            ("End of induction marrow: MRD negative", None),
+            ("End of cycle 4: smaller", None),
+            ("This note was created with speech recognition software. The mass has grown.", None),
+            ("Liver stable. Page 2 of 3", None),
+            ("cc: Dr. Example. She has relapsed.", None),
+            ("mRNA level: high", None),
+            ("Accounting for technique: no change", None),
+            ("Age: 54, in complete remission", None),
+            ("Study date: 3/4/2026. Impression: PD.", None),
+            ("Jane Example (DOB: 1/2/1960) has done well", None),
+            ("Case #2: a woman with a complete response", None),
         ];
         for (line, kind) in table {
-            assert_eq!(margin(line), kind, "{line}");
+            assert_eq!(margin(line, false), kind, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_wrapped_sentence_is_no_margin() {
+        for line in ["reviewed by the board.", "end of report", "age: 65", "read by another."] {
+            assert!(margin(line, false).is_some(), "{line}");
+            assert_eq!(margin(line, true), None, "{line}");
         }
     }
 
     #[test]
     fn what_is_below_a_signature_goes_on_with_it() {
-        for line in ["Department of Radiology", "01/02/2024 10:30 AM", "Jane Example, MD", "Pager 1234"] {
+        for line in [
+            "Department of Radiology",
+            "01/02/2024 10:30 AM",
+            "on March 3, 2024 at 14:05 EST",
+            "Jane Example, MD",
+            "Pager 1234",
+            "Tel: 555-0100",
+        ] {
             assert!(goes_on_signature(line), "{line}");
         }
-        for line in ["No new lesion", "Stable disease.", "Liver: 12 mm lesion", "ADDENDUM"] {
+        for line in [
+            "No new lesion",
+            "Stable disease.",
+            "Liver: 12 mm lesion",
+            "ADDENDUM",
+            "New LN 12 mm",
+            "On review, a nodule of 5 mm",
+            "Telephone call: relapsed 3 weeks ago",
+            "Telangiectasia",
+            "Attending physician saw new nodules",
+        ] {
             assert!(!goes_on_signature(line), "{line}");
         }
     }

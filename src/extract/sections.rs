@@ -11,6 +11,9 @@ use crate::domain::narrative::SectionKind;
 /// Share of capital letters from which on capitals say nothing about a line.
 const CAPITAL_SHARE_MAX: f64 = 0.6;
 
+/// Bytes of a line from which on a sentence may have been wrapped at its end.
+const WRAPPED_BYTES_MIN: usize = 40;
+
 /// A section of some text, by byte offsets into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Part {
@@ -111,7 +114,10 @@ impl Outline<'_> {
         let content = &self.text[line.range.clone()];
         let at = line.range.start;
         let goes_on = self.signs && !line.after_blank && margins::goes_on_signature(content);
-        if let Some(kind) = margins::margin(content).or(goes_on.then_some(SectionKind::Signature)) {
+        let continues = content.starts_with(char::is_lowercase)
+            && !line.after_blank
+            && before.is_some_and(|before| before.range.len() >= WRAPPED_BYTES_MIN);
+        if let Some(kind) = margins::margin(content, continues).or(goes_on.then_some(SectionKind::Signature)) {
             self.interrupt(line, kind);
             self.signs = kind == SectionKind::Signature;
             return;
