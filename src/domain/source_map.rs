@@ -66,6 +66,19 @@ impl SourceMap {
         self.runs.push(Run { text, place, linear });
     }
 
+    /// Says that `piece`, put into the narrative at byte `start`, stands in the attachment as it is, from character
+    /// `character` on: where it ends there.
+    pub fn push_piece(&mut self, piece: &str, start: usize, character: usize) -> usize {
+        let (mut at, mut place) = (0, character);
+        while at < piece.len() {
+            let end = piece.floor_char_boundary(at + RUN_BYTES_MAX);
+            let characters = piece[at..end].chars().count();
+            self.push(start + at..start + end, Place::Characters(place..place + characters), true);
+            (at, place) = (end, place + characters);
+        }
+        place
+    }
+
     /// Adds the places of a text that was put into the narrative at byte `offset`, behind all that is there.
     pub fn append(&mut self, other: Self, offset: usize) {
         let moved = |run: Run| Run { text: run.text.start + offset..run.text.end + offset, ..run };
@@ -95,6 +108,10 @@ impl Run {
             return Some(self.place.clone());
         }
         let (start, end) = (range.start.max(self.text.start), range.end.min(self.text.end));
+        if self.text.len() == place.len() {
+            // ASCII: bytes are characters.
+            return Some(Place::Characters(start - self.text.start + place.start..end - self.text.start + place.start));
+        }
         let from = place.start + text.get(self.text.start..start)?.chars().count();
         Some(Place::Characters(from..from + text.get(start..end)?.chars().count()))
     }

@@ -17,7 +17,7 @@ static TITLES: Words = Words::new("dr, drs, mr, mrs, ms, prof, rev, vs, approx, 
 /// Before a number, a list or an explanation.
 static BEFORE_NUMBERS: Words = Words::new(
     "no, nos, nr, fig, figs, vol, pp, p, ref, refs, eq, ca, c, jan, feb, aug, sept, sep, oct, nov, dec, \
-         ch",
+         ch, seg, segs, bldg, hgb, hb, plt",
 );
 
 /// Abbreviations: a lower-case word or a number after them goes on with the sentence.
@@ -124,7 +124,7 @@ fn after_word(before: &str, word: &str, first: char, next_word: &str) -> Verdict
         }
         // A route is followed by a drug, unless the next word is one that begins sentences.
         return match lower {
-            "e.g" | "i.e" | "c.f" | "u.s" | "u.k" => Verdict::GoesOn,
+            "e.g" | "i.e" | "c.f" | "u.s" | "u.k" | "y.o" => Verdict::GoesOn,
             "p.o" | "i.v" | "i.m" | "s.c" => ends_if(STARTERS.has(next_word)),
             _ => Verdict::Ends,
         };
@@ -155,11 +155,12 @@ fn is_mixed_case(word: &str) -> bool {
     word.starts_with(char::is_lowercase) && word.contains(char::is_uppercase)
 }
 
-/// "p.o", "b.i.d", "a.m", "ph.d".
+/// "p.o", "b.i.d", "q.4h", "a.m", "ph.d".
 fn is_dotted(word: &str) -> bool {
     let word = word.trim_end_matches('.');
     word.contains('.')
-        && word.split('.').all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphabetic()))
+        && word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.split('.').all(|part| (1..=2).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_alphanumeric()))
 }
 
 fn is_single_letter(word: &str) -> bool {
@@ -183,6 +184,10 @@ fn single_letter(before: &str, word: &str, first: char, next_word: &str) -> Verd
     }
     if first.is_lowercase() && word.chars().all(char::is_uppercase) {
         return Verdict::GoesOn;
+    }
+    // "Within 48 h. No fever".
+    if matches!(word, "h" | "d" | "w" | "m" | "s") && earlier.bytes().all(|byte| byte.is_ascii_digit()) {
+        return if first.is_lowercase() { Verdict::GoesOn } else { Verdict::Ends };
     }
     if matches!(earlier.trim_end_matches(':'), "by" | "from" | "with" | "to") {
         return Verdict::GoesOn;
@@ -248,6 +253,9 @@ mod tests {
             ("Smith et al.", "(2010)"),
             ("Enhancement at the inf.", "margin"),
             ("On Jan.", "5 the CT"),
+            ("Paracetamol q.4h.", "p.r.n. pain"),
+            ("A 62 y.o.", "F with nodes"),
+            ("Lesion in seg.", "7 of the liver"),
         ] {
             assert!(!two(before, after), "{before} | {after}");
         }
@@ -270,6 +278,7 @@ mod tests {
             ("in segment 4.", "mRECIST +71 %"),
             ("Treated with vitamin D.", "She is well"),
             ("Decreased by 50%.", "Stable"),
+            ("Fever within 48 h.", "No rash"),
         ] {
             assert!(two(before, after), "{before} | {after}");
         }

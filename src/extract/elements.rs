@@ -195,6 +195,14 @@ impl<'t> Element<'t> {
         Self { name, traits: 0 }
     }
 
+    /// Whether HTML has an element of this name.
+    pub(super) fn is_known(self) -> bool {
+        const INLINE_WITHOUT_TRAITS: [&str; 14] = [
+            "abbr", "bdi", "bdo", "cite", "data", "dfn", "kbd", "label", "map", "meter", "output", "q", "span", "time",
+        ];
+        self.traits != 0 || INLINE_WITHOUT_TRAITS.iter().any(|name| self.name.eq_ignore_ascii_case(name))
+    }
+
     /// Whether it has one of these traits.
     pub(super) const fn is(self, traits: u32) -> bool {
         self.traits & traits != 0

@@ -185,7 +185,7 @@ fn with_colon(text: &str) -> Option<Heading> {
 
 /// Bytes of a label in capitals before a list that begins at once: "IMPRESSION:1. Stable".
 fn numbered_label(text: &str) -> Option<usize> {
-    let colon = text.find(':').filter(|colon| *colon <= HEADING_BYTES_MAX)?;
+    let colon = text.bytes().take(HEADING_BYTES_MAX).position(|byte| byte == b':')?;
     let label = text[..colon].trim_end();
     let capitals = label.starts_with(char::is_uppercase) && !label.contains(char::is_lowercase);
     let list = text[colon + 1..].starts_with(|c: char| c.is_ascii_digit()) && is_list_marker(&text[colon + 1..]);

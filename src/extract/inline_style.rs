@@ -14,36 +14,48 @@ pub(super) struct Style {
     pub(super) verbatim: Option<bool>,
 }
 
+/// Properties with the values that hide.
+const HIDING: [(&str, &[&str]); 5] = [
+    ("display", &["none"]),
+    ("visibility", &["hidden", "collapse"]),
+    ("mso-hide", &["all"]),
+    ("font-size", &["0", "0px", "0pt", "0em"]),
+    ("opacity", &["0"]),
+];
+
 impl Style {
     pub(super) fn of(tag: &Tag<'_>) -> Self {
-        let mut style = Self { hides: attribute(tag, "hidden").is_some(), ..Self::default() };
+        let mut style = Self::default();
+        let mut hidden = [false; HIDING.len()];
         for rule in attribute(tag, "style").unwrap_or_default().split(';') {
             let Some((property, value)) = rule.split_once(':') else { continue };
             let value = value.split('!').next().unwrap_or_default().trim();
             style.take(property.trim(), value);
+            let hides = |(known, values): &(&str, &[&str])| {
+                property.trim().eq_ignore_ascii_case(known).then(|| is_one_of(value, values))
+            };
+            // Of two rules for one property the last counts.
+            for (hidden, hiding) in hidden.iter_mut().zip(&HIDING) {
+                *hidden = hides(hiding).unwrap_or(*hidden);
+            }
         }
+        style.hides = attribute(tag, "hidden").is_some() || hidden.contains(&true);
         style
     }
 
     fn take(&mut self, property: &str, value: &str) {
-        let is = |values: &[&str]| values.iter().any(|known| value.eq_ignore_ascii_case(known));
         if property.eq_ignore_ascii_case("display") {
-            self.hides |= is(&["none"]);
-            self.block |= is(&["block", "list-item", "table", "table-row", "flex", "grid"]);
-        } else if property.eq_ignore_ascii_case("visibility") {
-            self.hides |= is(&["hidden", "collapse"]);
-        } else if property.eq_ignore_ascii_case("mso-hide") {
-            self.hides |= is(&["all"]);
-        } else if property.eq_ignore_ascii_case("font-size") {
-            self.hides |= is(&["0", "0px", "0pt", "0em"]);
-        } else if property.eq_ignore_ascii_case("opacity") {
-            self.hides |= is(&["0"]);
+            self.block = is_one_of(value, &["block", "list-item", "table", "table-row", "flex", "grid"]);
         } else if property.eq_ignore_ascii_case("white-space") {
-            self.verbatim = Some(is(&["pre", "pre-wrap", "pre-line", "break-spaces"]));
+            self.verbatim = Some(is_one_of(value, &["pre", "pre-wrap", "pre-line", "break-spaces"]));
         } else if property.get(..15).is_some_and(|start| start.eq_ignore_ascii_case("text-decoration")) {
             self.strikes |= value.to_ascii_lowercase().contains("line-through");
         }
     }
+}
+
+fn is_one_of(value: &str, known: &[&str]) -> bool {
+    known.iter().any(|known| value.eq_ignore_ascii_case(known))
 }
 
 #[cfg(test)]
@@ -72,7 +84,13 @@ mod tests {
         ] {
             assert!(style(tag).hides, "{tag}");
         }
-        for tag in ["<p>", "<p aria-hidden=true>", "<p style='display:block'>", "<p style='x-display:none'>"] {
+        for tag in [
+            "<p>",
+            "<p aria-hidden=true>",
+            "<p style='display:block'>",
+            "<p style='x-display:none'>",
+            "<p style='display:none;display:block'>",
+        ] {
             assert!(!style(tag).hides, "{tag}");
         }
     }

@@ -123,7 +123,7 @@ impl<'t> Markup<'t> {
                 _ => Some((None, self.until(open, ">", "a comment"))),
             },
             byte if byte.is_ascii_alphabetic() => {
-                let (tag, end) = self.tag(open, open + 1)?;
+                let (tag, end) = self.tag(open, open + 1).filter(|_| !is_a_sign(&rest[1..]))?;
                 Some((Some(Token::Open(tag)), end))
             }
             _ => None,
@@ -220,6 +220,20 @@ impl<'t> Markup<'t> {
         let rest = &self.source[self.at..];
         self.at += if rest.starts_with("\r\n") { 2 } else { usize::from(rest.starts_with(['\n', '\r'])) };
     }
+}
+
+/// Bytes of a tag that are looked at to see whether it is one.
+const TAG_BYTES_LOOKED: usize = 200;
+
+/// Whether the `<` before `rest` is one that somebody wrote for "less than", as in "SUVmax<liver; size <5 mm</p>": what follows
+/// it is no element's name, and another `<` comes before its `>`.
+fn is_a_sign(rest: &str) -> bool {
+    let (name, attributes) = rest.split_at(rest.bytes().take_while(|byte| !is_name_end(*byte)).count());
+    if name.contains([':', '-']) || Element::of(name).is_known() {
+        return false;
+    }
+    let next = attributes.bytes().take(TAG_BYTES_LOOKED).find(|byte| b"<>\"'".contains(byte));
+    next == Some(b'<')
 }
 
 const fn is_name_end(byte: u8) -> bool {
@@ -325,7 +339,9 @@ mod tests {
 
     #[test]
     fn tags_text_and_comments_are_told_apart() {
-        let table: [(&str, &[&str]); 25] = [
+        let table: [(&str, &[&str]); 27] = [
+            ("SUV<liver; PSA <0.1</p>", &["SUV<liver; PSA <0.1", "/p"]),
+            ("T<N. size<5mm</p>", &["T<N. size<5mm", "/p"]),
             ("<p>a</p>", &["<p", "a", "/p"]),
             ("a<br/>b<BR>c", &["a", "<br", "b", "<br", "c"]),
             ("<p title='a>b' class=\"c>d\">x", &["<p", "x"]),

@@ -118,9 +118,7 @@ impl Tidy<'_> {
         let piece = &self.text[self.from..end];
         let start = self.body.len();
         self.body.push_str(piece);
-        let characters = self.characters + piece.chars().count();
-        self.map.push(start..self.body.len(), Place::Characters(self.characters..characters), true);
-        (self.from, self.characters) = (end, characters);
+        (self.from, self.characters) = (end, self.map.push_piece(piece, start, self.characters));
     }
 
     /// Writes `seen` for what comes before `end`.

@@ -90,6 +90,7 @@ pub(super) fn encoded_twice(bytes: &[u8]) -> Option<Vec<u8>> {
     if sniff::held(bytes) != Held::Base64 {
         return None;
     }
+    let bytes = sniff::data_of_url(bytes).unwrap_or(bytes);
     let encoded: Vec<u8> = bytes.iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
     let inner = STANDARD.decode(encoded).ok()?;
     matches!(sniff::held(&inner), Held::Known(_) | Held::Text).then_some(inner)
@@ -205,10 +206,14 @@ pub(super) fn read_within(recognised: &Recognised, bytes: &[u8], nesting: Nestin
         Format::Plain => plain::read(bytes, charset)?,
         Format::Html => html::read(bytes, charset, false)?,
         Format::Xhtml => html::read(bytes, charset, true)?,
+        // In UTF-16 its characters are counted, not its bytes.
+        Format::Rtf if charset::is_text_wide(bytes) => {
+            rtf::read(charset::decode(bytes, None).map_err(|fault| not_decodable(&fault))?.text.as_bytes())?
+        }
         Format::Rtf => rtf::read(bytes)?,
         Format::Docx => docx::read(bytes)?,
         Format::Doc => return Err(word_97(bytes)),
-        Format::Pdf => nesting.isolation.read(Format::Pdf, bytes)?,
+        Format::Pdf => nesting.isolation.read(Format::Pdf, &bytes[sniff::pdf_start(bytes).unwrap_or(0)..])?,
         Format::Ccda | Format::Xml | Format::FhirXml => xml_document::read(bytes, charset, nesting)?,
         Format::Json | Format::FhirJson => fhir_document::read_json(bytes, charset, nesting)?,
         Format::Compressed => embedded::read_compressed(bytes, nesting)?,
@@ -286,6 +291,20 @@ mod tests {
         assert_eq!(read("text/plain", b" \r\n "), Err(Empty));
         assert_eq!(read("text/plain", b"-----"), Err(Empty));
         assert_eq!(read("text/html", b"<p>&nbsp;</p>"), Err(Empty));
+    }
+
+    #[test]
+    fn a_format_behind_signs_of_a_transport_is_known() {
+        let wide: Vec<u8> = "{\\rtf1 Stable disease}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+        for bytes in [&b"\x0b{\\rtf1 Stable disease}\x1c\r"[..], b"\0\0{\\rtf1 Stable disease}", &wide] {
+            let (format, reading) = outcome("text/plain", bytes).expect("readable");
+            assert_eq!((format, reading.body.as_str()), (Format::Rtf, "Stable disease"));
+        }
+        let behind = |bytes: &[u8]| recognise(None, bytes).expect("recognised").format;
+        assert_eq!(behind(b"\x1b%-12345X@PJL\r\n%PDF-1.4\n1 0 obj"), Format::Pdf);
+        assert_eq!(behind(b"The file is a %PDF-file."), Format::Plain);
+        let url = format!("data:text/plain;base64,{}", STANDARD.encode("Stable disease"));
+        assert_eq!(encoded_twice(url.as_bytes()).as_deref(), Some(&b"Stable disease"[..]));
     }
 
     #[test]

@@ -7,11 +7,12 @@ const SNIFFED_BYTES_MAX: usize = 4096;
 /// Characters of a content type that are repeated in a detail; longer ones are not media types.
 const CONTENT_TYPE_CHARACTERS_MAX: usize = 100;
 
-/// Bytes of base64 that are no text but an attachment that was encoded twice.
-const BASE64_BYTES_MIN: usize = 200;
-
-/// Bytes of the first line of base64: encoders break lines at 64 or 76, and no word is as long.
+/// Bytes of the first line of base64 that is no text but an attachment that was encoded twice: encoders break lines at 64 or
+/// 76, and no word is as long.
 const BASE64_LINE_BYTES_MIN: usize = 60;
+
+/// Bytes at the start of a PDF in which its signature may stand.
+const PDF_LEAD_BYTES_MAX: usize = 1024;
 
 /// The formats that are known by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -204,20 +205,35 @@ pub(super) fn held(bytes: &[u8]) -> Held {
     if let Some(format) = root_after_prolog(bytes).or_else(|| markup_root(head)) {
         return Held::Known(format);
     }
-    if is_base64(head) { Held::Base64 } else { Held::Text }
+    // In UTF-16.
+    if head.starts_with("{\\rtf") {
+        return Held::Known(Format::Rtf);
+    }
+    if is_base64(head) || data_of_url(head.as_bytes()).is_some() { Held::Base64 } else { Held::Text }
+}
+
+/// What a URL like `data:application/pdf;base64,JVBERi0…` holds, in base64.
+pub(super) fn data_of_url(bytes: &[u8]) -> Option<&[u8]> {
+    let rest = bytes.trim_ascii_start().strip_prefix(b"data:")?;
+    let comma = rest.iter().take(CONTENT_TYPE_CHARACTERS_MAX).position(|byte| *byte == b',')?;
+    rest[..comma].ends_with(b";base64").then(|| &rest[comma + 1..])
+}
+
+/// Where the PDF begins in these bytes: some producers put something before it.
+pub(super) fn pdf_start(bytes: &[u8]) -> Option<usize> {
+    let versions = |window: &[u8]| window.starts_with(b"%PDF-") && window[5].is_ascii_digit() && window[6] == b'.';
+    bytes[..bytes.len().min(PDF_LEAD_BYTES_MAX)].windows(7).position(versions)
 }
 
 /// Whether there is nothing but long lines of base64.
 fn is_base64(head: &str) -> bool {
     let letters = head.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=\r\n".contains(&b));
-    letters
-        && head.len() >= BASE64_BYTES_MIN
-        && head.lines().next().is_some_and(|line| line.len() >= BASE64_LINE_BYTES_MIN)
+    letters && head.lines().next().is_some_and(|line| line.len() >= BASE64_LINE_BYTES_MIN)
 }
 
 /// Formats that begin with fixed bytes.
 fn binary_signature(bytes: &[u8]) -> Option<Format> {
-    // Some producers put blanks or a byte order mark before the signature; PDF allows up to 1,024 bytes of it.
+    // Some producers put blanks or a byte order mark before the signature; PDF allows up to 1,024 bytes of anything.
     let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
     let signatures: [(&[u8], Format); 10] = [
         (b"{\\rtf", Format::Rtf),
@@ -233,6 +249,14 @@ fn binary_signature(bytes: &[u8]) -> Option<Format> {
     ];
     if let Some((_, format)) = signatures.iter().find(|(signature, _)| start.starts_with(signature)) {
         return Some(*format);
+    }
+    if pdf_start(bytes).is_some() {
+        return Some(Format::Pdf);
+    }
+    // Signs of a transport before it.
+    let lead = bytes.iter().take_while(|byte| byte.is_ascii_control()).count();
+    if bytes[lead..].starts_with(b"{\\rtf") {
+        return Some(Format::Rtf);
     }
     if start.starts_with(b"PK\x03\x04") {
         let head = &start[..start.len().min(SNIFFED_BYTES_MAX)];

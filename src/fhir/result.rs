@@ -18,6 +18,10 @@ pub(super) fn results(report: &RawObject<'_>) -> Vec<Attachment> {
         let origin = format!("DiagnosticReport.result[{index}]");
         // Not by recursion, and each once: members may name each other in a circle.
         let mut due: Vec<String> = result.string("reference").into_iter().collect();
+        if due.is_empty() {
+            let unnamed = "The result is named without a reference: it cannot be looked up.";
+            found.push(own_text(origin.clone(), AttachmentRole::Result, AttachmentContent::Malformed(unnamed.into())));
+        }
         while let Some(reference) = due.pop() {
             if !seen.insert(reference.clone()) {
                 continue;

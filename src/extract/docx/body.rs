@@ -13,7 +13,7 @@ use crate::extract::gap::Gap;
 use crate::extract::plain;
 use crate::extract::rendition::{NARRATIVE_CHARACTERS_MAX, Reading, Refusal};
 use crate::extract::sheet::{APART_TWIPS_MIN, Page, Sheet, Sheets};
-use crate::extract::symbols::{self, SymbolFont};
+use crate::extract::symbols::{self, SIGNS_MAX, SymbolFont};
 
 /// Paragraphs with text, each of which has a place of about 100 bytes: a narrative of four characters in each would be
 /// as long as a narrative may be.
@@ -36,6 +36,7 @@ struct Run {
     hidden: Option<bool>,
     style: Option<String>,
     struck: bool,
+    symbols: Option<SymbolFont>,
 }
 
 /// A check box or list of a form, as far as it is read.
@@ -167,6 +168,10 @@ impl Body {
             "r" => self.run = Run::default(),
             "vanish" if self.in_run() => self.run.hidden = Some(element.is_on()),
             "rStyle" if self.in_run() => self.run.style = element.value(),
+            "rFonts" if self.in_run() => {
+                let font = element.attribute("ascii").or_else(|| element.attribute("hAnsi"));
+                self.run.symbols = font.as_deref().and_then(SymbolFont::named);
+            }
             "strike" | "dstrike" if self.in_run() => self.run.struck = element.is_on(),
             "outlineLvl" | "contextualSpacing" | "numId" | "ilvl" => self.context.look.take(element),
             "spacing" if parent == "pPr" => self.context.look.take(element),
@@ -205,6 +210,8 @@ impl Body {
             (_, "OLEObject") => self.counts.objects += 1,
             ("c", "chart") | ("dgm", "relIds") => self.counts.diagrams += 1,
             ("m", "t") => self.text = Some((String::new(), true)),
+            // A fraction's second part.
+            ("m", "den") => self.write("/"),
             _ => {}
         }
         false
@@ -347,7 +354,15 @@ impl Body {
 
     fn end_text(&mut self) {
         let Some((text, preserve)) = self.text.take() else { return };
-        self.write(if preserve { &text } else { text.trim() });
+        let text = if preserve { &text } else { text.trim() };
+        let font = self.run.symbols;
+        // Nobody writes words in a font of signs: a run of letters has it by mistake.
+        let signs = font.filter(|_| text.trim().chars().count() <= SIGNS_MAX);
+        let shown = |character: char| {
+            let byte = || u8::try_from(character).ok().filter(|byte| *byte > b' ');
+            symbols::private(character.into(), font).or_else(|| Some(signs?.character(byte()?))).unwrap_or(character)
+        };
+        self.write(&text.chars().map(shown).collect::<String>());
     }
 
     fn symbol(&mut self, element: &Element<'_>) {

@@ -130,6 +130,15 @@ const BODIES: &[(&str, &str)] = &[
         "in=2",
     ),
     (
+        "<w:p><w:r><w:rPr><w:rFonts w:ascii='Symbol'/></w:rPr><w:t>³</w:t></w:r><w:r><w:t>10 \u{f0a3}</w:t></w:r></w:p><w:p><w:r><w:rPr>\
+         <w:rFonts w:ascii='Symbol'/></w:rPr><w:t>Stable</w:t></w:r></w:p>",
+        "≥10 ≤\nStable",
+    ),
+    (
+        "<w:p><m:oMath><m:f><m:num><m:r><m:t>1</m:t></m:r></m:num><m:den><m:r><m:t>2</m:t></m:r></m:den></m:f></m:oMath></w:p>",
+        "1/2",
+    ),
+    (
         "<w:p><w:pPr><w:pPrChange><w:pPr><w:pStyle w:val='H1'/></w:pPr></w:pPrChange><w:rPr><w:vanish/></w:rPr></w:pPr><w:r><w:t>a</w:t>\
          </w:r></w:p>",
         "a",

@@ -147,7 +147,8 @@ impl Reader<'_> {
             Some(Destination::Marker) if inner.sink == Sink::Marker => self.end_marker(end),
             Some(Destination::Field) => self.end_field(end),
             _ if inner.sink == Sink::StyleName => self.end_style(inner),
-            _ if inner.sink == Sink::FontName => self.fonts.end(),
+            // The table's end: a font's own groups, as Word's `\\panose`, end before its name.
+            _ if inner.sink == Sink::FontName && self.state.sink != Sink::FontName => self.fonts.end(),
             _ => {}
         }
     }

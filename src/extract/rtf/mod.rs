@@ -34,7 +34,8 @@ const GROUP_DEPTH_MAX: usize = 10_000;
 
 /// Reads RTF. Places in it are bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Reading, Refusal> {
-    let marked = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    // A byte order mark, blanks, or signs of a transport.
+    let marked = &bytes[bytes.iter().take_while(|byte| !byte.is_ascii_graphic()).count()..];
     if !marked.starts_with(b"{\\rtf") {
         return Err(Refusal::new(UnreadReason::Malformed, "It is no RTF: it does not begin with `{\\rtf`."));
     }

@@ -134,6 +134,10 @@ fn what_the_document_says_of_its_bytes_is_heard() {
         (b"{\\rtf1\\ansi\\ansicpg0 \\'e9}", "é"),
         (b"{\\rtf1\\ansi\\ansicpg936 \\'d3\\'a1}", "印"),
         (b"{\\rtf1\\ansi\\ansicpg936{\\fonttbl\\f0\\fnil\\fcharset0 A;}\\f0 \\'93x\\'94 \\'d3\\'a1}", "“x” 印"),
+        (
+            b"{\\rtf1\\ansi{\\fonttbl{\\f0\\fnil A;}{\\f3\\fnil{\\*\\panose 05050102}Symbol;}}\\f0 a {\\f3 \\'b3} b",
+            "a ≥ b",
+        ),
         (b"{\\rtf1\\ansi\\deff1{\\fonttbl\\f0\\fnil A;\\f1\\fnil\\fcharset238 B;}\\'9c\\plain\\'9c}", "śś"),
         (b"{\\rtf1\\ansi\\ansicpg65001 \\'e2\\'89\\'a5}", "≥"),
         (b"{\\rtf1\\ansi r\xe9ponse}", "réponse"),
