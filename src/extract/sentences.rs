@@ -37,7 +37,8 @@ pub(super) fn sentences(text: &str, lines: &[Line], parts: &[Part]) -> Vec<(Rang
         while first < lines.len() && lines[first].range.end <= body.start {
             first += 1;
         }
-        for paragraph in paragraphs(text, &lines[first..], &body, width) {
+        let title = part.title.clone().filter(|_| part.title_speaks);
+        for paragraph in title.into_iter().chain(paragraphs(text, &lines[first..], &body, width)) {
             for item in items(text, paragraph) {
                 split(text, item, |sentence| sentences.push((sentence, index)));
             }
@@ -93,7 +94,7 @@ fn wraps(text: &str, paragraph: &Range<usize>, line: &Line, width: usize) -> boo
 }
 
 /// Whether a line ends in the middle of a phrase.
-fn ends_open(line: &str) -> bool {
+pub(super) fn ends_open(line: &str) -> bool {
     line.ends_with(',') || line.rsplit(' ').next().is_some_and(|word| LINKING.has(word) || matches!(word, "the" | "a"))
 }
 
@@ -101,6 +102,8 @@ fn ends_open(line: &str) -> bool {
 fn begins_anew(line: &str) -> bool {
     lines::is_list_marker(line)
         || is_bracketed_marker(line)
+        || line.starts_with('#')
+        || line.strip_prefix("**").is_some_and(|bold| bold.starts_with(char::is_alphanumeric))
         || bullet(line) > 0
         || is_row(line)
         || headings::label(line).is_some()
@@ -268,7 +271,7 @@ mod tests {
     use super::*;
 
     /// Texts and the sentences that a reader sees in them, between bars.
-    const TABLE: [(&str, &str); 74] = [
+    const TABLE: [(&str, &str); 77] = [
         ("Seen by Dr. Example today. Stable.", "Seen by Dr. Example today.|Stable."),
         ("Seen by Drs. Example and Sample. Stable.", "Seen by Drs. Example and Sample.|Stable."),
         ("Referred by Prof. A. B. Example. Well.", "Referred by Prof. A. B. Example.|Well."),
@@ -345,6 +348,9 @@ mod tests {
         ("Seen in segment 1. Stable 2. No more", "Seen in segment 1.|Stable 2.|No more"),
         ("#1 Stable liver #2 New nodule", "#1 Stable liver|#2 New nodule"),
         ("Extraction of #1 and #2 teeth", "Extraction of #1 and #2 teeth"),
+        ("Lesion gone\n-----\n# Lymphoma, smaller\nSeen again", "Lesion gone|# Lymphoma, smaller|Seen again"),
+        ("TUMOUR BOARD\nSmaller lesion.", "TUMOUR BOARD|Smaller lesion."),
+        ("LIVER\nSmaller lesion.", "Smaller lesion."),
         ("Seen in the U.S. Army hospital. Well.", "Seen in the U.S. Army hospital.|Well."),
     ];
 
