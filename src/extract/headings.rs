@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use super::lines::is_list_marker;
-use super::words::{KNOWN, ORGANS, QUALIFIERS, STATING, WEAK, Words};
+use super::words::{KNOWN, MODALITIES, ORGANS, QUALIFIERS, STATING, WEAK, Words};
 use crate::domain::narrative::SectionKind;
 
 /// Bytes of a heading: "HISTORY OF PRESENT ILLNESS AND INTERVAL ONCOLOGIC HISTORY" has 56.
@@ -12,6 +12,9 @@ const HEADING_BYTES_MAX: usize = 70;
 
 /// Words of a heading.
 const HEADING_WORDS_MAX: usize = 8;
+
+/// Digits of a date: "3/4/26" has as few as that, a list's number fewer.
+const DATE_DIGITS_MIN: usize = 4;
 
 /// A heading at the start of some text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,10 +31,19 @@ pub(super) struct Heading {
 /// What a heading is for, if it is a known one.
 pub(super) fn known(phrase: &str) -> Option<SectionKind> {
     let phrase = normalised(phrase);
-    if let Some(kind) = exact(&phrase) {
+    named(&phrase).or_else(|| named(undated(&phrase)?).filter(|kind| SPEAKING.contains(kind)))
+}
+
+/// Kinds whose headings are known with a date too: "Comparison 04/12: smaller" is a sentence.
+const SPEAKING: [SectionKind; 4] =
+    [SectionKind::Impression, SectionKind::Findings, SectionKind::Assessment, SectionKind::Plan];
+
+fn named(phrase: &str) -> Option<SectionKind> {
+    if let Some(kind) = exact(phrase) {
         return Some(kind);
     }
-    if phrase.strip_prefix("addendum").is_some_and(goes_on_addendum) {
+    let mut begun = ["addendum", "addended", "late entry"].into_iter().filter_map(|word| phrase.strip_prefix(word));
+    if begun.any(goes_on_addendum) {
         return Some(SectionKind::Addendum);
     }
     let joined = phrase.replace(['/', '&', ','], " and ");
@@ -47,7 +59,13 @@ pub(super) fn known(phrase: &str) -> Option<SectionKind> {
     if QUALIFIERS.has(first) {
         return exact(rest);
     }
-    by_last_word(&phrase)
+    by_last_word(phrase)
+}
+
+/// "ct impression 3/4/2026" without its date.
+fn undated(phrase: &str) -> Option<&str> {
+    let name = phrase.trim_end_matches(|c: char| c.is_ascii_digit() || "/.-: @".contains(c));
+    (!name.is_empty() && phrase[name.len()..].contains(['/', '-'])).then_some(name)
 }
 
 fn exact(phrase: &str) -> Option<SectionKind> {
@@ -100,10 +118,10 @@ pub(super) fn at_line_start(line: &str) -> Option<Heading> {
         .or_else(|| alone(inner))
         .or_else(|| first_cell(inner))
         .or_else(|| with_dash(inner))
+        .or_else(|| before_list(inner))
         .or_else(|| capitals_then_text(inner))?;
-    if matches!(normalised(&inner[..heading.title]).as_str(), "exam" | "examination")
-        && !names_modality(&inner[heading.body..])
-    {
+    let title = &inner[..heading.title];
+    if is_exam(title) && !names_modality(&inner[heading.body..]) {
         heading.kind = SectionKind::Findings;
     }
     Some(Heading { lead, title: heading.title + lead, body: heading.body + lead, ..heading })
@@ -138,12 +156,30 @@ fn enclosed(text: &str, lead: &str) -> Option<Heading> {
     })
 }
 
-/// "ADDENDUM #2 01/03/2024 10:30: Seen again": with its number and time, and colons in them.
+/// "ADDENDUM #2 01/03/2024 10:30: Seen again", "11/26/2026 ADDENDUM   STATUS: COMPLETED": with its number and time, and
+/// colons in them.
 fn addendum(text: &str) -> Option<Heading> {
-    let after = text.strip_prefix("ADDENDUM").or_else(|| text.strip_prefix("Addendum"))?;
+    let dated = text.trim_start_matches(|c: char| c.is_ascii_digit() || "/.-:, @".contains(c));
+    let after = dated.strip_prefix("ADDENDUM").or_else(|| dated.strip_prefix("Addendum"))?;
+    let title = text.len() - after.len();
+    if dated.len() < text.len() {
+        let rest = after.trim_start_matches([' ', '*', ':']);
+        let body = if rest.starts_with("STATUS:") { text.len() } else { text.len() - rest.len() };
+        let date = text[..text.len() - dated.len()].bytes().filter(u8::is_ascii_digit).count() >= DATE_DIGITS_MIN;
+        let whole = date && !after.starts_with(char::is_alphanumeric);
+        return whole.then_some(Heading { kind: SectionKind::Addendum, lead: 0, title, body });
+    }
     let length = after.find(": ").filter(|length| after[..*length].trim_start().starts_with(NUMBERS))?;
-    let title = text.len() - after.len() + length;
+    let title = title + length;
     Some(Heading { kind: SectionKind::Addendum, lead: 0, title, body: title + 2 })
+}
+
+/// "*** END OF ADDENDUM ***", "Addendum ends".
+pub(super) fn ends_addendum(line: &str) -> bool {
+    matches!(
+        normalised(line).trim_end_matches(':'),
+        "end of addendum" | "end addendum" | "addendum ends" | "addendum end"
+    )
 }
 
 /// What the number or date of an addendum begins with.
@@ -152,17 +188,26 @@ const NUMBERS: [char; 15] = ['#', '(', '-', '–', '[', '0', '1', '2', '3', '4',
 /// Whether what follows the word belongs to the heading: ", two days later", " 12/3", " to report of May".
 fn goes_on_addendum(rest: &str) -> bool {
     let rest = rest.trim_start();
-    let relates = ["to ", "by ", "dated ", "from ", "report"].iter().any(|word| rest.starts_with(word));
+    let relates = matches!(rest.split(' ').next(), Some("to" | "by" | "dated" | "from" | "for" | "report" | "begins"));
     rest.starts_with(',') || rest.starts_with(NUMBERS) || (relates && states_nothing(rest))
+}
+
+fn is_exam(title: &str) -> bool {
+    matches!(normalised(title).as_str(), "exam" | "examination")
+}
+
+/// "EXAM" above "CT CHEST".
+pub(super) fn is_exam_of(title: &str, below: &str) -> bool {
+    is_exam(title) && names_modality(below)
+}
+
+/// Whether a heading is an ordinary word too.
+pub(super) fn is_weak(title: &str) -> bool {
+    WEAK.has(&normalised(title))
 }
 
 /// Whether a text begins with an imaging study: "EXAM: CT chest" names one, "Exam: well" is what a hand found.
 fn names_modality(text: &str) -> bool {
-    static MODALITIES: Words = Words::new(
-        "ct, mri, mr, pet, us, ultrasound, mammogram, mammography, xray, ray, radiograph, radiographs, scan, doppler, \
-         scintigraphy, spect, angiogram, angiography, echocardiogram, fluoroscopy, dexa, dxa, tomography, cta, mra, \
-         mrcp, sonogram, cxr",
-    );
     text.split(|c: char| !c.is_alphabetic())
         .filter(|word| !word.is_empty())
         .take(6)
@@ -171,7 +216,10 @@ fn names_modality(text: &str) -> bool {
 
 /// The heading that a sentence within a line starts with.
 pub(super) fn within_line(rest: &str) -> Option<Heading> {
-    let heading = with_colon(rest).or_else(|| capitals_then_text(rest)).or_else(|| dictated(rest))?;
+    let heading = with_colon(rest)
+        .or_else(|| capitals_then_text(rest))
+        .or_else(|| dictated(rest))
+        .or_else(|| before_list(rest))?;
     let phrase = normalised(&rest[..heading.title]);
     (!WEAK.has(&phrase)).then_some(heading)
 }
@@ -194,7 +242,8 @@ fn numbered_label(text: &str) -> Option<usize> {
 
 fn alone(line: &str) -> Option<Heading> {
     let phrase = line.trim_end_matches(|c: char| c.is_whitespace() || "*_#=-–—.,~]<>:".contains(c));
-    let plausible = phrase.len() <= HEADING_BYTES_MAX && phrase.starts_with(char::is_uppercase);
+    let dictated = matches!(phrase, "impression" | "conclusion" | "findings") && !line.ends_with('.');
+    let plausible = phrase.len() <= HEADING_BYTES_MAX && (dictated || phrase.starts_with(char::is_uppercase));
     let kind = if plausible { known(phrase)? } else { return None };
     Some(Heading { kind, lead: 0, title: phrase.len(), body: line.len() })
 }
@@ -238,9 +287,48 @@ fn capitals_then_text(text: &str) -> Option<Heading> {
     let next: &str = rest.split_whitespace().next().unwrap_or_default();
     let concluding = kind == SectionKind::Impression;
     let capital_text = next.chars().count() > 1 && !next.chars().any(char::is_lowercase);
-    let phrase_goes_on = matches!(next.to_lowercase().as_str(), "of" | "is" | "was" | "are" | "on" | "and" | "from");
+    let phrase_goes_on = matches!(
+        next.to_lowercase().as_str(),
+        "of" | "is" | "was" | "are" | "on" | "and" | "from" | "section" | "above" | "below"
+    );
     let heading = dash || (rest.len() < after.len() && !phrase_goes_on && (concluding || !capital_text));
     heading.then_some(Heading { kind, lead: 0, title, body: text.len() - rest.len() })
+}
+
+/// Whether a text begins with a word in capitals that heads what was seen or concluded, and that its author set apart by
+/// its capitals alone: "lungs clear IMPRESSION no recurrence".
+pub(super) fn is_capital_word(text: &str) -> bool {
+    capitals_then_text(text)
+        .is_some_and(|heading| matches!(heading.kind, SectionKind::Findings | SectionKind::Impression))
+}
+
+/// "Impression 1. Stable": a list that begins on its heading's line in place of the colon.
+fn before_list(text: &str) -> Option<Heading> {
+    let start = start_of(text);
+    let title = [" 1. ", " 1) ", " #1 "].iter().find_map(|marker| start.find(marker))?;
+    let phrase = text[..title].trim_end();
+    let kind = exact(&phrase.to_lowercase()).filter(|_| phrase.starts_with(char::is_alphabetic) && !is_weak(phrase))?;
+    Some(Heading { kind, lead: 0, title: phrase.len(), body: title + 1 })
+}
+
+/// "A: Complete response": the letters that stand for the parts of a note.
+pub(super) fn of_soap(line: &str) -> Option<Heading> {
+    let kind = match line.get(..2)? {
+        "S:" | "A:" => SectionKind::Assessment,
+        "O:" => SectionKind::Findings,
+        "P:" => SectionKind::Plan,
+        _ => return None,
+    };
+    Some(Heading { kind, lead: 0, title: 1, body: line.len() - line[2..].trim_start().len() })
+}
+
+/// As much of a text as may be a heading.
+fn start_of(text: &str) -> &str {
+    let mut end = text.len().min(HEADING_BYTES_MAX);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }
 
 /// "impression good response": a dictated heading that nobody typed a colon for.
@@ -256,11 +344,7 @@ pub(super) fn label(text: &str) -> Option<usize> {
     if !text.starts_with(char::is_alphabetic) {
         return None;
     }
-    let mut end = text.len().min(HEADING_BYTES_MAX);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    let colon = text[..end].find(':')?;
+    let colon = start_of(text).find(':')?;
     let phrase = text[..colon].trim_end_matches([' ', '*', '_']);
     let plain = |c: char| c.is_alphanumeric() || " /,&()'’-–+.*\t".contains(c);
     let sentence = phrase.contains(". ") || phrase.ends_with(char::is_numeric) && phrase.len() < 3;
@@ -292,6 +376,18 @@ pub(super) fn is_relative(label: &str) -> bool {
          son, daughter, children, maternal, paternal, siblings, parents",
     );
     label.split(|c: char| !c.is_alphabetic()).any(|word| RELATIVES.has(&word.to_lowercase()))
+}
+
+/// Whether a sentence says what was seen: "There is a mass", "New nodule", "The liver lesion is larger", "Lungs: clear".
+pub(super) fn tells_finding(sentence: &str) -> bool {
+    let words = || sentence.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).map(str::to_lowercase);
+    let first: Vec<String> = words().take(2).collect();
+    let first: Vec<&str> = first.iter().map(String::as_str).collect();
+    let opens = matches!(first[..], ["there", "is" | "are"] | ["new", ..] | ["no", "new" | "evidence"]);
+    let mut subject = words().filter(|word| !matches!(word.as_str(), "the" | "a" | "an")).take(2).peekable();
+    // "CT abdomen of May" is a study, and "general" what an anaesthetic is.
+    let study = subject.peek().is_some_and(|word| MODALITIES.has(word));
+    opens || !study && subject.any(|word| ORGANS.has(&word) && word != "general")
 }
 
 /// Whether a line in capitals can be a heading that is not known: short, and stating nothing.
@@ -390,10 +486,36 @@ mod tests {
             ("RADIATION DOSE: 12 mGy", Technique, "12 mGy"),
             ("PRIOR EXAMS: None", Comparison, "None"),
         ];
+        known_as(&table);
+    }
+
+    fn known_as(table: &[(&str, SectionKind, &str)]) {
         for (line, kind, rest) in table {
             let heading = at_line_start(line).unwrap_or_else(|| panic!("no heading: {line}"));
-            assert_eq!((heading.kind, &line[heading.body..]), (kind, rest), "{line}");
+            assert_eq!((heading.kind, &line[heading.body..]), (*kind, *rest), "{line}");
         }
+    }
+
+    #[test]
+    fn headings_with_dates_before_lists_and_in_short_are_known() {
+        known_as(&[
+            ("CT IMPRESSION 3/4/2026: Smaller", Impression, "Smaller"),
+            ("IMPRESSION 3/4/26:", Impression, ""),
+            ("Impression 1. Smaller", Impression, "1. Smaller"),
+            ("impression", Impression, ""),
+            ("Impr:", Impression, ""),
+            ("Tumor Response Assessment", Impression, ""),
+            ("History of presenting complaint", History, ""),
+            ("Prior Imaging", History, ""),
+            ("Past Surg Hx:", PastHistory, ""),
+            ("Home Meds:", PastHistory, ""),
+            ("FMHx: x", FamilyHistory, "x"),
+            ("11/26/2026 ADDENDUM", Addendum, ""),
+            ("11/26/2026 10:15 ADDENDUM    STATUS: COMPLETED", Addendum, ""),
+            ("Addended by: A. Example", Addendum, "A. Example"),
+            ("Late Entry for 12/02/2026:", Addendum, ""),
+            ("Addendum Begins", Addendum, ""),
+        ]);
     }
 
     #[test]
@@ -413,8 +535,25 @@ mod tests {
             "New lesions: none",
             "Target lesion: 12 mm",
             "IMPRESSION OF STABILITY",
+            "IMPRESSION SECTION",
+            "Comparison 04/12: smaller",
+            "impression.",
+            "2. Addendum",
+            "A: Complete response",
         ] {
             assert_eq!(at_line_start(line), None, "{line}");
+        }
+    }
+
+    #[test]
+    fn sentences_that_tell_what_was_seen_are_known() {
+        for sentence in
+            ["There is a mass.", "New nodule.", "No new lesion.", "The liver lesion is larger.", "Lungs: clear"]
+        {
+            assert!(tells_finding(sentence), "{sentence}");
+        }
+        for sentence in ["Contrast was given.", "CT abdomen of June.", "Oral general anesthesia.", "No prior PET."] {
+            assert!(!tells_finding(sentence), "{sentence}");
         }
     }
 

@@ -4,6 +4,12 @@ use std::ops::Range;
 
 use super::headings;
 
+/// A text whose longest lines have no more characters may be wrapped by hand; beyond it, a line is a paragraph.
+const WRAPPED_BYTES_MAX: usize = 140;
+
+/// A shorter line was not wrapped: it ended because its author ended it.
+pub(super) const WRAPPED_BYTES_MIN: usize = 40;
+
 /// A line that holds something, without its surrounding white space.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Line {
@@ -38,6 +44,17 @@ pub(super) fn lines(text: &str) -> Vec<Line> {
         start += physical.len() + 1;
     }
     lines
+}
+
+/// The width at which the author, or a system, broke lines.
+pub(super) fn wrap_width(lines: &[Line]) -> usize {
+    lines.iter().map(|line| line.range.len()).filter(|length| *length <= WRAPPED_BYTES_MAX).max().unwrap_or(0)
+}
+
+/// Whether a line was broken because the next one's first word had no room on it.
+pub(super) fn fills(line: &str, next: &str, width: usize) -> bool {
+    let first_word = next.split_whitespace().next().map_or(0, str::len);
+    (WRAPPED_BYTES_MIN..=WRAPPED_BYTES_MAX).contains(&line.len()) && line.len() + 1 + first_word > width
 }
 
 fn push(text: &str, range: Range<usize>, (after_blank, after_comma): (bool, bool), lines: &mut Vec<Line>) {

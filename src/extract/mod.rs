@@ -111,7 +111,7 @@ impl Draft {
             return;
         }
         let lines = lines::lines(body);
-        let one = |kind| vec![Part { kind, title: None, body: 0, range: 0..body.len() }];
+        let one = |kind| vec![Part { kind, title: None, body: 0, title_speaks: false, range: 0..body.len() }];
         let parts = match layout {
             Layout::Headed(headings) => sections::parts(body, &lines, headings),
             Layout::One(kind) | Layout::Rows(kind) => one(*kind),

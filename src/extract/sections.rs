@@ -6,6 +6,7 @@ use super::headings::{self, Heading};
 use super::lines::{self, Line};
 use super::margins;
 use super::rendition::Marked;
+use super::sentences;
 use crate::domain::narrative::SectionKind;
 
 /// Share of capital letters from which on capitals say nothing about a line.
@@ -13,6 +14,12 @@ const CAPITAL_SHARE_MAX: f64 = 0.6;
 
 /// Bytes of a line from which on a sentence may have been wrapped at its end.
 const WRAPPED_BYTES_MIN: usize = 40;
+
+/// Words of a line that may be a sentence.
+const PROSE_WORDS_MIN: usize = 4;
+
+/// Bytes of a line that is a sentence without its full stop.
+const PROSE_BYTES_MIN: usize = 60;
 
 /// A section of some text, by byte offsets into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +29,8 @@ pub(super) struct Part {
     pub(super) title: Option<Range<usize>>,
     /// Where the text after the heading begins.
     pub(super) body: usize,
+    /// True if the title is no known one: it may say something, so that it is a sentence too.
+    pub(super) title_speaks: bool,
     /// The whole.
     pub(super) range: Range<usize>,
 }
@@ -30,7 +39,15 @@ pub(super) struct Part {
 /// headings.
 pub(super) fn parts(text: &str, lines: &[Line], marked: &[Marked]) -> Vec<Part> {
     let capital = is_mostly_capital(text);
-    let mut outline = Outline { text, starts: Vec::new(), open: Open::default(), signs: false };
+    let mut outline = Outline {
+        text,
+        lines,
+        starts: Vec::new(),
+        open: Open::default(),
+        signs: false,
+        is_soap: is_soap(text, lines),
+        width: lines::wrap_width(lines),
+    };
     let page_heads = margins::page_heads(text, lines);
     for (index, line) in lines.iter().enumerate() {
         let marked = marked.binary_search_by_key(&line.range.start, |marked| marked.range.start).map(|at| &marked[at]);
@@ -43,8 +60,9 @@ pub(super) fn parts(text: &str, lines: &[Line], marked: &[Marked]) -> Vec<Part> 
             continue;
         }
         let next = lines.get(index + 1).filter(|next| !next.after_blank);
-        let may_be_title = marked.is_ok() || is_set_off(text, line, next) || (!capital && stands_out(text, line, next));
-        outline.take(line, index.checked_sub(1).map(|before| &lines[before]), may_be_title);
+        let may_be_title =
+            marked.is_ok() || outline.is_set_off(index, next) || (!capital && stands_out(text, line, next));
+        outline.take(index, may_be_title);
     }
     outline.finish()
 }
@@ -58,6 +76,21 @@ fn is_mostly_capital(text: &str) -> bool {
     capitals as f64 > letters as f64 * CAPITAL_SHARE_MAX
 }
 
+/// Whether a note has the headings of its kind by their letters: one of them alone is something else.
+fn is_soap(text: &str, lines: &[Line]) -> bool {
+    let mut wanted = [&["S:", "O:", "subjective", "objective"][..], &["A:"], &["P:"]].into_iter().peekable();
+    for line in lines {
+        let content = &text[line.range.clone()];
+        let begins = |word: &&str| {
+            content
+                .get(..word.len())
+                .is_some_and(|start| start == *word || word.len() > 2 && start.eq_ignore_ascii_case(word))
+        };
+        wanted.next_if(|words| words.iter().any(begins));
+    }
+    wanted.peek().is_none()
+}
+
 /// A capital line above text that is not in capitals.
 fn stands_out(text: &str, line: &Line, next: Option<&Line>) -> bool {
     let content = &text[line.range.clone()];
@@ -66,32 +99,60 @@ fn stands_out(text: &str, line: &Line, next: Option<&Line>) -> bool {
         && next.is_some_and(|next| text[next.range.clone()].contains(char::is_lowercase))
 }
 
-/// A line between signs, or above a line of signs: "## Tumour board", "**Tumour board**", "Tumour board" over "=====".
-fn is_set_off(text: &str, line: &Line, next: Option<&Line>) -> bool {
-    let content = &text[line.range.clone()];
-    let underlined = next.is_some_and(|next| is_rule(&text[next.range.clone()]));
-    let enclosed = content.starts_with("**") && content.trim_end_matches(':').ends_with("**");
-    (underlined || enclosed || content.starts_with("# ") || content.starts_with("##"))
-        && headings::may_be_title(content)
-}
-
 /// A line of signs: "-----", "=====".
 fn is_rule(line: &str) -> bool {
     line.len() >= 3 && line.bytes().all(|byte| b"-=_~*".contains(&byte))
+}
+
+/// How deep a line's signs set it below others: "# NSCLC", "## Lung", and bold below all of these.
+fn depth(content: &str) -> usize {
+    if content.starts_with("**") { usize::MAX } else { content.bytes().take_while(|byte| *byte == b'#').count() }
+}
+
+/// Whether a line is an item of a list; bold is none.
+fn is_listed(content: &str) -> bool {
+    content.starts_with(['-', '•', '*', '–']) && !content.starts_with("**") || lines::is_list_marker(content)
+}
+
+/// Whether what stands before a sentence on its line is a list's number alone.
+fn is_marker(before: &str) -> bool {
+    !before.contains(char::is_alphabetic)
+}
+
+/// Whether a line is the beginning of sentences, and no entry of a list or table.
+fn is_prose(content: &str) -> bool {
+    content.starts_with(char::is_uppercase)
+        && !content.contains(['\t', '|'])
+        && !content.contains("   ")
+        && content.split_whitespace().count() >= PROSE_WORDS_MIN
+        && (content.ends_with(['.', '!', '?']) || content.contains(". ") || content.len() >= PROSE_BYTES_MIN)
 }
 
 /// What is known of the section that is being read.
 #[derive(Clone, Copy, Debug)]
 struct Open {
     kind: SectionKind,
-    /// True if text followed the heading on its line.
-    inline: bool,
+    /// Where its heading stands.
+    heading: Place,
+    /// How deep the signs of its heading set it.
+    depth: usize,
 }
 
 impl Default for Open {
     fn default() -> Self {
-        Self { kind: SectionKind::Other, inline: false }
+        Self { kind: SectionKind::Other, heading: Place::Nowhere, depth: 0 }
     }
+}
+
+/// Where a heading stands towards its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// It has none.
+    Nowhere,
+    /// Alone on its line.
+    Above,
+    /// Before text on its line.
+    Before,
 }
 
 struct Start {
@@ -99,41 +160,93 @@ struct Start {
     kind: SectionKind,
     title: Option<Range<usize>>,
     body: usize,
+    title_speaks: bool,
 }
 
 struct Outline<'t> {
     text: &'t str,
+    lines: &'t [Line],
     starts: Vec<Start>,
     open: Open,
     /// True directly below a signature.
     signs: bool,
+    /// True if the letters "S:", "O:", "A:" and "P:" are headings.
+    is_soap: bool,
+    /// The width at which lines were broken.
+    width: usize,
 }
 
 impl Outline<'_> {
-    fn take(&mut self, line: &Line, before: Option<&Line>, may_be_title: bool) {
+    /// A line between signs, or above a line of signs: "## Tumour board", "**Tumour board**", "Tumour board" over
+    /// "=====".
+    fn is_set_off(&self, index: usize, next: Option<&Line>) -> bool {
+        let line = &self.lines[index];
+        let content = &self.text[line.range.clone()];
+        let rule = |line: &Line| is_rule(&self.text[line.range.clone()]);
+        // Below other text it is that text's last line, and the rule ends them both; over "____" somebody signs.
+        let apart = line.after_blank || index.checked_sub(1).is_some_and(|before| rule(&self.lines[before]));
+        let underlined = apart
+            && !is_listed(content)
+            && next.is_some_and(|next| rule(next) && !self.text[next.range.clone()].contains('_'));
+        let enclosed = content.starts_with("**") && content.trim_end_matches(':').ends_with("**");
+        (underlined || enclosed || content.starts_with("# ") || content.starts_with("##"))
+            && headings::may_be_title(content)
+    }
+
+    fn take(&mut self, index: usize, may_be_title: bool) {
+        let line = &self.lines[index];
         let content = &self.text[line.range.clone()];
         let at = line.range.start;
+        if self.open.kind == SectionKind::Addendum && headings::ends_addendum(content) {
+            self.open = Open::default();
+            self.interrupt(line, SectionKind::Footer);
+            return;
+        }
         let goes_on = self.signs && !line.after_blank && margins::goes_on_signature(content);
         let continues = content.starts_with(char::is_lowercase)
             && !line.after_blank
-            && before.is_some_and(|before| before.range.len() >= WRAPPED_BYTES_MIN);
+            && index.checked_sub(1).is_some_and(|before| self.lines[before].range.len() >= WRAPPED_BYTES_MIN);
         if let Some(kind) = margins::margin(content, continues).or(goes_on.then_some(SectionKind::Signature)) {
             self.interrupt(line, kind);
             self.signs = kind == SectionKind::Signature;
             return;
         }
         self.signs = false;
-        if let Some(heading) = headings::at_line_start(content) {
+        if let Some(heading) = self.heading(index).filter(|heading| !self.is_label(line, heading)) {
             self.head(at, &heading, line);
-        } else if may_be_title && headings::states_nothing(content) {
-            let lead = headings::lead(content);
-            let title = content.trim_end_matches([':', '*', '_', '#', ' ']).len().max(lead);
-            let kind = if headings::names_organs_alone(content) { SectionKind::Findings } else { SectionKind::Other };
-            self.head(at, &Heading { kind, lead, title, body: content.len() }, line);
+        } else if may_be_title && headings::states_nothing(content) && !self.is_item(content) {
+            self.head_unknown(line);
         } else {
-            self.continue_or_leave(line, before);
+            self.continue_or_leave(index);
         }
         self.look_within(line);
+    }
+
+    /// The heading that a line begins with, as its neighbours and the open section make it.
+    fn heading(&self, index: usize) -> Option<Heading> {
+        let content = |line: &Line| &self.text[line.range.clone()];
+        let line = content(&self.lines[index]);
+        let mut heading = headings::at_line_start(line).or_else(|| headings::of_soap(line).filter(|_| self.is_soap))?;
+        let title = &line[heading.lead..heading.title];
+        let alone = heading.body == line.len();
+        if alone && headings::is_exam_of(title, self.lines.get(index + 1).map_or("", content)) {
+            heading.kind = SectionKind::Technique;
+        }
+        // "Diagnosis" below "Impression and Plan" is a part of it.
+        let concludes = matches!(self.open.kind, SectionKind::Impression | SectionKind::Assessment);
+        let below = alone && self.open.heading == Place::Above && !self.lines[index].after_blank;
+        let minor = title.contains(char::is_lowercase) || self.has_just_begun(self.lines[index].range.start);
+        if concludes && below && minor && heading.kind == SectionKind::Other && headings::is_weak(title) {
+            heading.kind = self.open.kind;
+        }
+        Some(heading)
+    }
+
+    /// Whether a line between signs is an item of the open section: a problem of an assessment, "# NSCLC". Its signs set
+    /// it deeper than the section's heading, or it would be a heading beside that.
+    fn is_item(&self, content: &str) -> bool {
+        use SectionKind::{Assessment, Impression, Plan};
+        matches!(self.open.kind, Impression | Assessment | Plan) && depth(content) > self.open.depth
     }
 
     /// A line of the margin: what follows belongs to the section that it interrupts.
@@ -142,11 +255,43 @@ impl Outline<'_> {
         self.start(line.range.end, self.open.kind, line.range.end, None);
     }
 
+    /// Whether what may be a heading only labels a line of the open section: "Medications: no changes." in an
+    /// assessment, "Contrast: mixing artefact." in findings.
+    fn is_label(&self, line: &Line, heading: &Heading) -> bool {
+        use SectionKind::{
+            Assessment, Comparison, FamilyHistory, Findings, Impression, Indication, PastHistory, Plan, Technique,
+        };
+        let title = &self.text[line.range.clone()][heading.lead..heading.title];
+        matches!(heading.kind, PastHistory | FamilyHistory | Technique | Comparison | Indication)
+            && matches!(self.open.kind, Assessment | Plan | Impression | Findings)
+            && self.open.heading == Place::Above
+            && !line.after_blank
+            && !self.has_just_begun(line.range.start)
+            && line.range.start + heading.body < line.range.end
+            && title.contains(char::is_lowercase)
+            && !title.contains(' ')
+    }
+
     /// Begins a section with a heading.
     fn head(&mut self, at: usize, heading: &Heading, line: &Line) {
         let body = at + heading.body;
         self.start(at, heading.kind, body, Some(at + heading.lead..at + heading.title));
-        self.open = Open { kind: heading.kind, inline: body < line.range.end };
+        let depth = depth(&self.text[at..line.range.end]);
+        let place = if body < line.range.end { Place::Before } else { Place::Above };
+        self.open = Open { kind: heading.kind, heading: place, depth };
+    }
+
+    /// Begins a section with a heading that no table has.
+    fn head_unknown(&mut self, line: &Line) {
+        let content = &self.text[line.range.clone()];
+        let lead = headings::lead(content);
+        let title = content.trim_end_matches([':', '*', '_', '#', ' ']).len().max(lead);
+        let organs = headings::names_organs_alone(content);
+        let kind = if organs { SectionKind::Findings } else { SectionKind::Other };
+        self.head(line.range.start, &Heading { kind, lead, title, body: content.len() }, line);
+        if let Some(start) = self.starts.last_mut() {
+            start.title_speaks = !organs;
+        }
     }
 
     /// Begins a section of a known kind: the line is its heading.
@@ -162,7 +307,7 @@ impl Outline<'_> {
         {
             self.starts.pop();
         }
-        self.starts.push(Start { at, kind, title, body });
+        self.starts.push(Start { at, kind, title, body, title_speaks: false });
     }
 
     /// Begins an untitled section.
@@ -170,15 +315,16 @@ impl Outline<'_> {
         if kind != self.open.kind {
             self.start(at, kind, at, None);
         }
-        self.open = Open { kind, inline: false };
+        self.open = Open { kind, ..Open::default() };
     }
 
     /// A line without heading: it may still end the section that is open.
-    fn continue_or_leave(&mut self, line: &Line, before: Option<&Line>) {
+    fn continue_or_leave(&mut self, index: usize) {
         use SectionKind::{Comparison, FamilyHistory, History, Indication, Other, PastHistory, Technique};
+        let line = &self.lines[index];
         let content = &self.text[line.range.clone()];
         let kind = self.open.kind;
-        let listed = content.starts_with(['-', '•', '*', '–']) || lines::is_list_marker(content);
+        let listed = is_listed(content);
         if let Some(length) = headings::label(content).filter(|_| !listed) {
             let label = &content[..length];
             if headings::is_organ(label) {
@@ -188,11 +334,8 @@ impl Outline<'_> {
                 return;
             }
             let capital = !label.contains(char::is_lowercase);
-            // "MEDICATIONS" over "Right now:" has just begun.
-            let begun = self.starts.last().is_none_or(|start| {
-                start.body <= line.range.start && self.text[start.body..line.range.start].trim().is_empty()
-            });
-            if begun && !capital && kind == PastHistory {
+            // "MEDICATIONS" over "Right now:".
+            if self.has_just_begun(line.range.start) && !capital && kind == PastHistory {
                 return;
             }
             let leaves = matches!(kind, FamilyHistory | PastHistory | Comparison | Technique | Indication)
@@ -202,12 +345,63 @@ impl Outline<'_> {
                 return;
             }
         }
-        let sentence_over = before.is_some_and(|line| self.text[..line.range.end].ends_with(['.', '!', '?', ')', ':']));
-        let one_line = matches!(kind, Comparison | Technique) && (sentence_over || line.after_comma);
-        let one_paragraph = matches!(kind, Comparison | Technique | Indication | History | FamilyHistory);
-        if self.open.inline && !listed && (one_line || (one_paragraph && line.after_blank)) {
+        if let Some(kind) = self.left_for(line.range.start, content).filter(|_| !listed && self.begins_sentence(index))
+        {
+            self.turn(line.range.start, kind);
+        } else if self.is_left_at(index, listed) {
             self.turn(line.range.start, Other);
         }
+    }
+
+    /// Whether a line cannot belong to the open section any more, by where it stands and how it is written.
+    fn is_left_at(&self, index: usize, listed: bool) -> bool {
+        use SectionKind::{Comparison, FamilyHistory, History, Indication, PastHistory, Technique};
+        let Line { range, after_blank, .. } = &self.lines[index];
+        let content = &self.text[range.clone()];
+        let prose = || !listed && is_prose(content) && !self.has_just_begun(range.start);
+        match (self.open.heading, self.open.kind) {
+            // Beside its heading the section is one line, or one paragraph if that goes on.
+            (Place::Before, Comparison | Technique) => *after_blank || !listed && self.begins_sentence(index),
+            (Place::Before, Indication | History) => *after_blank && !listed,
+            (Place::Before, PastHistory) => !listed && (*after_blank || prose() && self.begins_sentence(index)),
+            (Place::Before, FamilyHistory) => {
+                !listed && (*after_blank || prose() && self.begins_sentence(index) && !headings::is_relative(content))
+            }
+            // Below it, a list that has come to its end is not followed by prose of its own.
+            (Place::Above, Comparison | Technique | PastHistory) => *after_blank && prose(),
+            (Place::Above, FamilyHistory) => *after_blank && prose() && !headings::is_relative(content),
+            _ => false,
+        }
+    }
+
+    /// What a sentence belongs to that cannot belong to the open section: it says what was seen, or how the patient is.
+    fn left_for(&self, at: usize, sentence: &str) -> Option<SectionKind> {
+        use SectionKind::{Comparison, FamilyHistory, Findings, Other, Technique};
+        match self.open.kind {
+            _ if self.has_just_begun(at) => None,
+            Comparison | Technique => headings::tells_finding(sentence).then_some(Findings),
+            FamilyHistory => {
+                ["The patient ", "Patient "].iter().any(|word| sentence.starts_with(word)).then_some(Other)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a line does not go on with a sentence of the line before it.
+    fn begins_sentence(&self, index: usize) -> bool {
+        let Some(before) = index.checked_sub(1).map(|before| &self.lines[before]) else { return true };
+        let line = &self.lines[index];
+        let (last, content) = (&self.text[before.range.clone()], &self.text[line.range.clone()]);
+        let ended = last.ends_with(['.', '!', '?', ')', ':']);
+        let capital = content.starts_with(char::is_uppercase);
+        let cut_short = !lines::fills(last, content, self.width) && !sentences::ends_open(last);
+        line.after_blank || line.after_comma || ended || (capital && cut_short)
+    }
+
+    /// Whether nothing of the open section stands before `at`.
+    fn has_just_begun(&self, at: usize) -> bool {
+        let blank = |start: &Start| start.body <= at && self.text[start.body..at].trim().is_empty();
+        self.starts.last().is_none_or(blank)
     }
 
     /// Headings within a line, after a sentence: "… unchanged. Impression: stable."
@@ -225,13 +419,16 @@ impl Outline<'_> {
             } else if leave_at_next_sentence {
                 self.turn(at, SectionKind::Other);
                 leave_at_next_sentence = false;
+            } else if let Some(kind) = self.left_for(at, rest).filter(|_| !is_marker(&self.text[line.range.start..at]))
+            {
+                self.turn(at, kind);
             }
         }
     }
 
     fn finish(mut self) -> Vec<Part> {
         if self.starts.first().is_none_or(|first| !self.text[..first.at].trim().is_empty()) {
-            self.starts.insert(0, Start { at: 0, kind: SectionKind::Other, title: None, body: 0 });
+            self.starts.insert(0, Start { at: 0, kind: SectionKind::Other, title: None, body: 0, title_speaks: false });
         }
         let ends: Vec<usize> = self.starts.iter().skip(1).map(|start| start.at).chain([self.text.len()]).collect();
         let mut parts: Vec<Part> = Vec::with_capacity(ends.len());
@@ -246,7 +443,8 @@ impl Outline<'_> {
             {
                 last.range.end = end;
             } else {
-                parts.push(Part { kind: start.kind, title: start.title, body: start.body, range: from..end });
+                let Start { kind, title, body, title_speaks, .. } = start;
+                parts.push(Part { kind, title, body, title_speaks, range: from..end });
             }
         }
         parts
@@ -271,6 +469,7 @@ fn sentence_starts<'t>(text: &'t str, line: &Range<usize>) -> impl Iterator<Item
                 .is_some_and(|length| length >= 7 && !rest[..length].contains(|c: char| c.is_lowercase() || c == ','))
                 && !before.is_uppercase()
         };
+        let capital_heading = || capital_heading() || (!before.is_uppercase() && headings::is_capital_word(rest));
         let plausible = (sentence && !content[..blank].trim_end().ends_with([',', ';'])) || capital_heading();
         plausible.then_some(start + after)
     })
@@ -323,7 +522,7 @@ mod tests {
     fn text_after_a_comparison_is_not_part_of_it() {
         expect(
             "Comparison: 3, 12 months.\n\nNo new nodule.",
-            &[(Comparison, "Comparison", "3, 12 months."), (Other, "", "No new nodule.")],
+            &[(Comparison, "Comparison", "3, 12 months."), (Findings, "", "No new nodule.")],
         );
         expect(
             "CT. COMPARISON: March. The liver is normal.",
@@ -381,7 +580,7 @@ mod tests {
     }
 
     /// Reports and the kinds and titles of their sections.
-    const TABLE: [(&str, &str); 62] = [
+    const TABLE: [(&str, &str); 98] = [
         (
             "INDICATION: Lung cancer.\nFINDINGS: Smaller.\nIMPRESSION: Response.",
             "indication INDICATION|findings FINDINGS|impression IMPRESSION",
@@ -475,7 +674,7 @@ mod tests {
             "family-history FAMILY HISTORY|assessment ASSESSMENT",
         ),
         ("COMPARISON: CT of May.\nLiver: Smaller.", "comparison COMPARISON|findings "),
-        ("TECHNIQUE: CT with contrast.\n\nThe liver is normal.", "technique TECHNIQUE|other "),
+        ("TECHNIQUE: CT with contrast.\n\nThe liver is normal.", "technique TECHNIQUE|findings "),
         ("FINDINGS/IMPRESSION:\nStable.", "impression FINDINGS/IMPRESSION"),
         ("IMPRESSION AND RECOMMENDATIONS:\nStable.", "impression IMPRESSION AND RECOMMENDATIONS"),
         ("Impression & Plan:\nStable.", "impression Impression & Plan"),
@@ -495,6 +694,60 @@ mod tests {
         ("NO EVIDENCE OF DISEASE\n\nThe liver is normal.", "other "),
         ("STABLE DISEASE\nThe liver is normal.", "other "),
         ("The impression of stability remains.\nFindings are unchanged.", "other "),
+        (
+            "ASSESSMENT AND PLAN:\n# Lymphoma, smaller by half\n- watch\n# Hypertension\n- amlodipine",
+            "assessment ASSESSMENT AND PLAN",
+        ),
+        ("# Assessment\nWell.\n# Tumour board\nSmaller.", "assessment Assessment|other Tumour board"),
+        ("Impression\n**Lesions in part gone from view**\n\nPlan\nGo on.", "impression Impression|plan Plan"),
+        ("IMPRESSION:\n1. Lesion down\n2. Marker down\n--------\nJane Example, MD", "impression IMPRESSION|signature "),
+        ("Impression:\nTumour shrinks\n________\nJane Example, MD", "impression Impression|signature "),
+        ("IMPRESSION:\n\nTUMOR SHRINKING\nThe lesion is 1 cm.", "impression IMPRESSION"),
+        (
+            "MEDICATIONS:\nLetrozole 2.5 mg\n\nThe scan of today shows a clear response.",
+            "past-history MEDICATIONS|other ",
+        ),
+        (
+            "PAST MEDICAL HISTORY:\n\nShe has had a heart attack.\nPLAN: Go on.",
+            "past-history PAST MEDICAL HISTORY|plan PLAN",
+        ),
+        ("ALLERGIES: None\n\nSeen today with a good response.", "past-history ALLERGIES|other "),
+        ("SOCIAL HISTORY: Lives alone.\nThe scan of today shows a response.", "past-history SOCIAL HISTORY|other "),
+        ("FAMILY HISTORY: Sister in remission. The patient has relapsed.", "family-history FAMILY HISTORY|other "),
+        ("FAMILY HISTORY: Sister in remission.\nHer mother had breast cancer too.", "family-history FAMILY HISTORY"),
+        (
+            "Assessment and Plan:\nPain: controlled.\nMedications: no changes.\nFamily: told that it is smaller.",
+            "assessment Assessment and Plan",
+        ),
+        ("FINDINGS:\nLungs: Clear.\nContrast: Mixing artefact. New lesion.", "findings FINDINGS"),
+        ("Report:\nComparison: May.\nThe mass is smaller.", "findings Report|comparison Comparison|other "),
+        ("COMPARISON: None\nLungs are clear. A mass is there.", "comparison COMPARISON|findings "),
+        ("COMPARISON: CT of the chest and of the abdomen of May, and\nPET of June.", "comparison COMPARISON"),
+        ("COMPARISON: None. There is a large mass.", "comparison COMPARISON|findings "),
+        ("COMPARISON:\nCT chest of May.\nCT abdomen of June.", "comparison COMPARISON"),
+        ("TECHNIQUE: Helical CT. Contrast was given. The liver mass is 4 cm.", "technique TECHNIQUE|findings "),
+        ("Method: 60 min after 250 MBq. Low dose. Lungs: nodules in both.", "technique Method|findings "),
+        ("TECHNIQUE: CT with contrast\nNodules are larger.", "technique TECHNIQUE|other "),
+        ("EXAM:\nCT CHEST\n\nFINDINGS: Clear.", "technique EXAM|findings FINDINGS"),
+        ("EXAM:\nNodes of 2 cm", "findings EXAM"),
+        (
+            "Impression and Plan\nDiagnosis\nLymphoma, much smaller.",
+            "impression Impression and Plan|impression Diagnosis",
+        ),
+        ("CLINICAL SUMMARY: Lymphoma.", "indication CLINICAL SUMMARY"),
+        (
+            "PLAN: Go on.\n\n11/26/2026 ADDENDUM     STATUS: COMPLETED\nA new nodule.",
+            "plan PLAN|addendum 11/26/2026 ADDENDUM",
+        ),
+        ("ADDENDUM:\nA typing error.\nEND OF ADDENDUM\nThe mass is larger.", "addendum ADDENDUM|footer |other "),
+        ("ADDENDUM:\nSmaller.\nORIGINAL REPORT:\nLarger.", "addendum ADDENDUM|other ORIGINAL REPORT"),
+        ("S: Well.\nO: Lungs clear.\nA: In remission.\nP: See in May.", "assessment S|findings O|assessment A|plan P"),
+        ("SUBJECTIVE: Well.\nA: In remission.\nP: See in May.", "assessment SUBJECTIVE|assessment A|plan P"),
+        ("Vitals\nP: 72\nA: well", "findings Vitals"),
+        ("lungs clear IMPRESSION no recurrence", "other |impression IMPRESSION"),
+        ("lungs clear\nimpression\nno recurrence", "other |impression impression"),
+        ("Lungs clear. Impression 1. Smaller. 2. No new lesion.", "other |impression Impression"),
+        ("The scan was read, see IMPRESSION below", "other "),
     ];
 
     #[test]

@@ -8,12 +8,6 @@ use super::lines::{self, Line};
 use super::sections::Part;
 use super::words::Words;
 
-/// A text whose longest lines have no more characters may be wrapped by hand; beyond it, a line is a paragraph.
-const WRAPPED_LINE_BYTES_MAX: usize = 140;
-
-/// A shorter line was not wrapped: it ended because its author ended it.
-const WRAPPED_LINE_BYTES_MIN: usize = 40;
-
 /// Bytes within brackets in which a full stop ends no sentence; a longer bracket was probably never closed.
 const BRACKET_BYTES_MAX: usize = 300;
 
@@ -26,9 +20,16 @@ const BULLETS: [char; 22] = [
 /// Words with which neither a sentence ends nor a note in catchwords begins.
 static LINKING: Words = Words::new("and, or, of, with, to, from, by, for, is, was, are, were, has, had, which, that");
 
+/// Words that a number belongs to: "grade 2." ends a sentence, and begins no item.
+static COUNTED: Words = Words::new(
+    "grade, stage, deauville, score, type, level, segment, category, cycle, cycles, day, week, month, group, class, figo, \
+     ecog, ps, rads, birads, phase, line, part, no, number, lesion, target, image, series, gleason, and, of, to, or, x, was, is, \
+     at, by, than, from",
+);
+
 /// The sentences of `text`: trimmed, in order, and the index of the section that each belongs to.
 pub(super) fn sentences(text: &str, lines: &[Line], parts: &[Part]) -> Vec<(Range<usize>, usize)> {
-    let width = wrap_width(lines);
+    let width = lines::wrap_width(lines);
     let mut sentences = Vec::new();
     let mut first = 0;
     for (index, part) in parts.iter().enumerate() {
@@ -36,18 +37,14 @@ pub(super) fn sentences(text: &str, lines: &[Line], parts: &[Part]) -> Vec<(Rang
         while first < lines.len() && lines[first].range.end <= body.start {
             first += 1;
         }
-        for paragraph in paragraphs(text, &lines[first..], &body, width) {
+        let title = part.title.clone().filter(|_| part.title_speaks);
+        for paragraph in title.into_iter().chain(paragraphs(text, &lines[first..], &body, width)) {
             for item in items(text, paragraph) {
                 split(text, item, |sentence| sentences.push((sentence, index)));
             }
         }
     }
     sentences
-}
-
-/// The width at which the author, or a system, broke lines.
-fn wrap_width(lines: &[Line]) -> usize {
-    lines.iter().map(|line| line.range.len()).filter(|length| *length <= WRAPPED_LINE_BYTES_MAX).max().unwrap_or(0)
 }
 
 /// Runs of lines that belong together, within `body`.
@@ -89,18 +86,15 @@ fn wraps(text: &str, paragraph: &Range<usize>, line: &Line, width: usize) -> boo
         return false;
     }
     let ended = last_line.ends_with(['.', '?', '!', ';']);
-    let first_word = content.split_whitespace().next().map_or(0, str::len);
-    let full = (WRAPPED_LINE_BYTES_MIN..=WRAPPED_LINE_BYTES_MAX).contains(&last_line.len())
-        && last_line.len() + 1 + first_word > width;
     let lower = content.starts_with(char::is_lowercase);
     let goes_on = ends_open(last_line)
         || content.split(' ').next().is_some_and(|word| LINKING.has(word))
-        || (lower && last_line.len() >= WRAPPED_LINE_BYTES_MIN);
-    full || (!ended && goes_on)
+        || (lower && last_line.len() >= lines::WRAPPED_BYTES_MIN);
+    lines::fills(last_line, content, width) || (!ended && goes_on)
 }
 
 /// Whether a line ends in the middle of a phrase.
-fn ends_open(line: &str) -> bool {
+pub(super) fn ends_open(line: &str) -> bool {
     line.ends_with(',') || line.rsplit(' ').next().is_some_and(|word| LINKING.has(word) || matches!(word, "the" | "a"))
 }
 
@@ -108,6 +102,8 @@ fn ends_open(line: &str) -> bool {
 fn begins_anew(line: &str) -> bool {
     lines::is_list_marker(line)
         || is_bracketed_marker(line)
+        || line.starts_with('#')
+        || line.strip_prefix("**").is_some_and(|bold| bold.starts_with(char::is_alphanumeric))
         || bullet(line) > 0
         || is_row(line)
         || headings::label(line).is_some()
@@ -127,26 +123,60 @@ fn is_bracketed_marker(line: &str) -> bool {
 /// The items of a paragraph that is a list in one line, "1) Stable liver 2) No new lesion", else the paragraph.
 fn items(text: &str, paragraph: Range<usize>) -> Vec<Range<usize>> {
     let content = &text[paragraph.clone()];
-    let mut starts = Vec::new();
-    let mut next = 1;
-    for (at, _) in content.match_indices(')') {
-        let digits = content[..at].bytes().rev().take_while(u8::is_ascii_digit).count();
-        let start = at - digits;
-        let apart = content[..start].chars().next_back().is_none_or(char::is_whitespace)
-            && content[at + 1..].starts_with(char::is_whitespace);
-        let before = content[..start].trim_end();
-        let is_list = next > 1 || before.is_empty() || before.ends_with(['.', ':', ';', ',']);
-        if (1..=2).contains(&digits) && apart && is_list && content[start..at].parse() == Ok(next) {
-            starts.push(start);
-            next += 1;
-        }
-    }
-    if starts.len() < 2 {
+    let starts = [is_closed_number, is_stopped_number, is_signed_number]
+        .into_iter()
+        .map(|is_marker| item_starts(content, is_marker))
+        .find(|starts| starts.len() >= 2)
+        .unwrap_or_default();
+    if starts.is_empty() {
         return vec![paragraph];
     }
     let ends = starts.iter().copied().chain([content.len()]).map(|end| paragraph.start + end);
     let starts = [0].into_iter().chain(starts.iter().copied()).map(|start| paragraph.start + start);
     starts.zip(ends).map(|(start, end)| start..end).filter(|item| !item.is_empty()).collect()
+}
+
+/// Where numbers that count up from 1 stand, if `is_marker` finds of what is before and behind each that it is an item's.
+fn item_starts(content: &str, is_marker: fn(&str, &str, bool) -> bool) -> Vec<usize> {
+    let mut starts = Vec::new();
+    let mut at = 0;
+    while let Some(offset) = content[at..].find(|c: char| c.is_ascii_digit()) {
+        let start = at + offset;
+        let digits = content[start..].bytes().take_while(u8::is_ascii_digit).count();
+        at = start + digits;
+        let (before, after) = (&content[..start], &content[at..]);
+        let counted = digits <= 2 && content[start..at].parse() == Ok(starts.len() + 1);
+        if counted && is_marker(before, after, starts.is_empty()) {
+            starts.push(start - (before.len() - before.trim_end_matches('#').len()));
+        }
+    }
+    starts
+}
+
+fn stands_apart(before: &str) -> bool {
+    before.chars().next_back().is_none_or(char::is_whitespace)
+}
+
+/// "1) Stable liver".
+fn is_closed_number(before: &str, after: &str, first: bool) -> bool {
+    let begins = || before.trim().is_empty() || before.trim_end().ends_with(['.', ':', ';', ',']);
+    let closed = after.strip_prefix(')').is_some_and(|text| text.starts_with(char::is_whitespace));
+    closed && stands_apart(before) && (!first || begins())
+}
+
+/// "1. Stable liver": where other numbers end sentences too, the list begins its paragraph and no word counts with this one.
+fn is_stopped_number(before: &str, after: &str, first: bool) -> bool {
+    let Some(text) = after.strip_prefix('.').filter(|text| text.starts_with(char::is_whitespace)) else { return false };
+    let word = before.trim_end().rsplit(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+    let counted = COUNTED.has(&word.to_lowercase()) || before.trim_end().ends_with([':', '/', '=', '<', '>']);
+    let again = text.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    stands_apart(before) && if first { before.trim().is_empty() } else { !counted && !again }
+}
+
+/// "#1 Stable liver".
+fn is_signed_number(before: &str, after: &str, first: bool) -> bool {
+    let Some(before) = before.strip_suffix('#').filter(|before| stands_apart(before)) else { return false };
+    after.starts_with(char::is_whitespace) && (!first || before.trim().is_empty())
 }
 
 fn is_row(line: &str) -> bool {
@@ -241,7 +271,7 @@ mod tests {
     use super::*;
 
     /// Texts and the sentences that a reader sees in them, between bars.
-    const TABLE: [(&str, &str); 68] = [
+    const TABLE: [(&str, &str); 77] = [
         ("Seen by Dr. Example today. Stable.", "Seen by Dr. Example today.|Stable."),
         ("Seen by Drs. Example and Sample. Stable.", "Seen by Drs. Example and Sample.|Stable."),
         ("Referred by Prof. A. B. Example. Well.", "Referred by Prof. A. B. Example.|Well."),
@@ -312,6 +342,15 @@ mod tests {
         ("stable disease no new lesion patient well", "stable disease no new lesion patient well"),
         ("\"Stable.\" he said. Good.", "\"Stable.\" he said.|Good."),
         ("Tumour of 5 mm.\"Stable\" he said", "Tumour of 5 mm.\"Stable\" he said"),
+        ("1. Stable liver 2. New nodule 3. no effusion", "1. Stable liver|2. New nodule|3. no effusion"),
+        ("1. Nodule of grade 2. Stable.", "1. Nodule of grade 2.|Stable."),
+        ("1. Seen. Size: 2. Larger.", "1. Seen.|Size: 2.|Larger."),
+        ("Seen in segment 1. Stable 2. No more", "Seen in segment 1.|Stable 2.|No more"),
+        ("#1 Stable liver #2 New nodule", "#1 Stable liver|#2 New nodule"),
+        ("Extraction of #1 and #2 teeth", "Extraction of #1 and #2 teeth"),
+        ("Lesion gone\n-----\n# Lymphoma, smaller\nSeen again", "Lesion gone|# Lymphoma, smaller|Seen again"),
+        ("TUMOUR BOARD\nSmaller lesion.", "TUMOUR BOARD|Smaller lesion."),
+        ("LIVER\nSmaller lesion.", "Smaller lesion."),
         ("Seen in the U.S. Army hospital. Well.", "Seen in the U.S. Army hospital.|Well."),
     ];
 

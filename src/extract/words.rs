@@ -36,7 +36,8 @@ pub(super) const KNOWN: [(SectionKind, &str); 12] = [
          overall impression, summary impression, diagnostic interpretation, pathologic interpretation, \
          recist assessment, recist response, response category, best overall response, disease response, \
          assessment of response, diagnostic impression, radiologic impression, interpretation and summary, \
-         final report impression, final opinion",
+         final report impression, final opinion, impr, \
+         tumor response assessment, tumour response assessment, recist response assessment",
     ),
     (
         SectionKind::Findings,
@@ -100,7 +101,7 @@ pub(super) const KNOWN: [(SectionKind, &str); 12] = [
          indication for procedure, indications for procedure, indications for operation, complaint, \
          indications for surgery, reason for this examination, clinical background, clinical note, \
          reason for the exam, reason for scan, cc, clinical statement, presenting complaint, \
-         clinical concern, reason for test",
+         clinical concern, reason for test, clinical summary",
     ),
     (
         SectionKind::History,
@@ -111,7 +112,8 @@ pub(super) const KNOWN: [(SectionKind, &str); 12] = [
          haematological history, hematologic history, prior treatments, relevant history, \
          oncology summary, oncologic summary, onc history, onc hx, oncology hx, hx, history of cancer, \
          cancer treatment history, hematology oncology history, lines of therapy, prior oncologic therapy, \
-         diagnosis and treatment history, treatment summary",
+         diagnosis and treatment history, treatment summary, history of presenting complaint, \
+         history of presenting problem, hpc, prior imaging, previous imaging",
     ),
     (
         SectionKind::PastHistory,
@@ -123,18 +125,20 @@ pub(super) const KNOWN: [(SectionKind, &str); 12] = [
          past medical hx, problem list, active problems, active problem list, social hx, medication list, \
          outpatient medications, current outpatient medications, prior to admission medications, \
          scheduled medications, allergies and intolerances, tobacco use, substance use, surgeries, \
-         past oncological history, psychosocial history, occupational history",
+         past oncological history, psychosocial history, occupational history, past med hx, \
+         past surg hx, past surgical hx, soc hx, home meds, current meds, drug allergies",
     ),
     (
         SectionKind::FamilyHistory,
-        "family history, fhx, fh, family medical history, family, family hx, familial history",
+        "family history, fhx, fh, family medical history, family, family hx, familial history, fam hx, fmhx, fmh",
     ),
     (
         SectionKind::Other,
         "diagnosis, diagnoses, treatment, treatments, specimen, specimens, complications, admission diagnosis, admission \
          diagnoses, discharge diagnosis, discharge diagnoses, preoperative diagnosis, preoperative diagnoses, \
          postoperative diagnosis, postoperative diagnoses, discharge condition, condition on discharge, blood loss, \
-         estimated blood loss, drains, fluids, patient information, distribution, copies, references",
+         estimated blood loss, drains, fluids, patient information, distribution, copies, references, \
+         original report",
     ),
     (
         SectionKind::Addendum,
@@ -173,11 +177,19 @@ pub(super) static ORGANS: Words = Words::new(
          vessels",
 );
 
+/// Words that name an imaging study.
+pub(super) static MODALITIES: Words = Words::new(
+    "ct, mri, mr, pet, us, ultrasound, mammogram, mammography, xray, ray, radiograph, radiographs, scan, doppler, \
+         scintigraphy, spect, angiogram, angiography, echocardiogram, fluoroscopy, dexa, dxa, tomography, cta, mra, \
+         mrcp, sonogram, cxr",
+);
+
 /// Words of a capital line that say something about the patient: such a line is a sentence, not a heading.
 pub(super) static STATING: Words = Words::new(
     "no, not, none, new, stable, unchanged, normal, negative, positive, disease, evidence, increased, \
          decreased, larger, smaller, improved, worse, worsened, resolved, unremarkable, clear, intact, is, \
          was, are, were, has, have, complete, partial, response, responded, progression, progressive, \
          progressed, remission, recurrence, recurrent, relapse, metastases, metastasis, metastatic, \
-         suspicious, likely, consistent, without, mild, severe, residual, free",
+         suspicious, likely, consistent, without, mild, severe, residual, free, cr, pr, sd, pd, ned, shrinking, \
+         shrunk, shrank, reduced, halved, doubled, growing, grown, grew, gone, relapsed, recurred, refractory",
 );
