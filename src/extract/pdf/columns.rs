@@ -12,6 +12,8 @@ const GUTTER_MIN: f32 = 0.7;
 const MARGIN_DISTANCE: f32 = 2.0;
 /// Lines that a column has at least.
 const COLUMN_LINES_MIN: usize = 3;
+/// Share of lines that go on with the full line above, from which on labels are those of a report and not of a form.
+const WRAPPED_SHARE_MIN: f32 = 0.35;
 
 /// Lines that are read one after the other.
 pub(super) type Block = Vec<Line>;
@@ -143,22 +145,26 @@ fn is_level(line: &Line, other: &Line) -> bool {
     (line.base() - other.base()).abs() <= 0.3 * line.size().min(other.size())
 }
 
-/// Lines that fill their column, with several words each, and no labels.
+/// Lines that fill their column, with several words each, and no labels: neither a form nor a table. A report has labels
+/// too ("Liver: …"), but what follows them is wrapped.
 fn is_running_text(lines: &[Line]) -> bool {
     let from =
         lines.iter().filter_map(|line| line.pieces.first()).map(|piece| piece.from).fold(f32::INFINITY, f32::min);
     let to = lines.iter().filter_map(|line| line.pieces.last()).map(|piece| piece.to).fold(0.0, f32::max);
-    let share = |test: &dyn Fn(&Line) -> bool| {
-        lines.iter().filter(|line| test(line)).count() as f32 / lines.len().max(1) as f32
-    };
-    let full = share(&|line| line.pieces.last().is_some_and(|piece| piece.to >= from + 0.8 * (to - from)));
+    let is_full = |line: &Line| line.pieces.last().is_some_and(|piece| piece.to >= from + 0.8 * (to - from));
+    let is_labelled = |line: &Line| line.pieces.first().is_some_and(|piece| begins_with_label(&piece.text));
+    let of_all = |count: usize| count as f32 / lines.len().max(1) as f32;
+    let share = |test: &dyn Fn(&Line) -> bool| of_all(lines.iter().filter(|line| test(line)).count());
+    let full = share(&is_full);
     let words = share(&|line| line.pieces.iter().map(|piece| piece.text.split(' ').count()).sum::<usize>() >= 3);
-    let labels = share(&|line| line.pieces.first().is_some_and(|piece| begins_with_label(&piece.text)));
+    let labels = share(&is_labelled);
     let whole = share(&|line| line.pieces.len() <= 2);
-    full >= 0.5 && words >= 0.6 && labels <= 0.3 && whole >= 0.7
+    let wrapped = of_all(lines.windows(2).filter(|pair| is_full(&pair[0]) && !is_labelled(&pair[1])).count());
+    full >= 0.5 && words >= 0.6 && whole >= 0.7 && (labels <= 0.3 || wrapped >= WRAPPED_SHARE_MIN)
 }
 
-/// "Date of birth: …"
+/// "Date of birth: …", but no time of day.
 fn begins_with_label(text: &str) -> bool {
-    text.find(':').is_some_and(|at| at <= 25)
+    let Some((label, rest)) = text.split_once(':') else { return false };
+    label.len() <= 25 && label.contains(char::is_alphabetic) && !rest.starts_with(|c: char| c.is_ascii_digit())
 }
