@@ -129,12 +129,13 @@ fn read_page<'a>(
     let mut canvas = Canvas::of_page([0.0, 0.0, f64::from(width), f64::from(height)]);
     let upright = Matrix(page.initial_transform(true).as_coeffs());
     let mut painter = Painter { fonts, layers, canvas: &mut canvas, budget };
-    let content = page.page_stream();
-    if let Some(content) = content {
+    let content = content::of_page(page.raw());
+    if let Some(content) = &content {
         painter.draw(content, page.resources(), upright)?;
     }
     Annotations::of(page.raw()).draw(&mut painter, page.resources(), upright)?;
     let unread = told_unread(&canvas, content.is_none() && page.raw().contains_key("Contents"));
+    drop(content);
     let (invisible, unknown) = (canvas.invisible, canvas.unknown);
     let garbled = is_garbled(&canvas, canvas.characters());
     let [text, hidden] = [false, true].map(|hidden| {

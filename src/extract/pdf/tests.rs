@@ -106,6 +106,8 @@ fn words_are_known_by_their_distances() {
         ("[(Stable) -3000 (12 mm)] TJ", "Stable | 12 mm"),
         ("[(Size:) -3000 (12 mm)] TJ", "Size: 12 mm"),
         ("(18 cm) Tj /F 6 Tf 27 4 Td (2) Tj", "18 cm2"),
+        ("(x10) Tj /F 6 Tf 16.3 4 Td (9) Tj /F 10 Tf 3.5 -4 Td (/L, x10) Tj /F 6 Tf 30 4 Td (9) Tj", "x109/L, x109"),
+        ("(T) Tj /F 9 Tf 6 -5 Td (1) Tj /F 10 Tf 5 5 Td (N) Tj /F 9 Tf 7 -5 Td (0) Tj", "T1N0"),
         ("(5\\2400mm \\226 \\(R\\)) Tj", "5 0mm – (R)"),
     ];
     for (content, expected) in table {
@@ -135,6 +137,58 @@ fn columns_are_read_one_after_the_other() {
     }
     let expected = format!("{}\n\n{}\n\n{}", strings[0].2, left.join("\n"), right.join("\n"));
     assert_eq!(body(&strings), expected);
+}
+
+#[test]
+fn columns_of_a_report_with_labels_are_read_one_after_the_other_and_those_of_a_form_row_by_row() {
+    let left = [
+        "FINDINGS: The liver is as",
+        "it was, with no change in it",
+        "Bones: The focus in L3 is just",
+        "the same as on the CT before.",
+    ];
+    let right = [
+        "Spleen: Normal, as before it",
+        "was too. Kidneys: normal.",
+        "IMPRESSION: All disease is",
+        "stable since 04/02/2024 9:15",
+    ];
+    let beside = |left: [&'static str; 4], right: [&'static str; 4], second: i32| {
+        let lines = (0..).zip(left).zip(right);
+        lines
+            .flat_map(|((row, left), right)| [(50, 700 - 12 * row, left), (second, 700 - 12 * row, right)])
+            .collect::<Vec<_>>()
+    };
+    let mut strings = beside(left, right, 320);
+    assert_eq!(body(&strings), format!("{}\n\n{}", left.join("\n"), right.join("\n")));
+    // The left column comes close to the right one, but each was drawn by itself.
+    strings.sort_by_key(|(x, ..)| *x);
+    strings.iter_mut().filter(|(x, ..)| *x == 320).for_each(|(x, ..)| *x = 190);
+    assert_eq!(body(&strings), format!("{}\n\n{}", left.join("\n"), right.join("\n")));
+
+    let left = [
+        "Name: Jane Q. Example-Doe",
+        "Address: 12 Example Street",
+        "Insurance: Example Health",
+        "Physician: Alex Example",
+    ];
+    let right = [
+        "Sex: Female, born in 1961",
+        "Place: Example Hospital 3",
+        "Account: 0000 000000 0001",
+        "Ordered by: Sam Example",
+    ];
+    let rows: Vec<String> = left.iter().zip(right).map(|(left, right)| format!("{left} | {right}")).collect();
+    assert_eq!(body(&beside(left, right, 320)), rows.join("\n"));
+}
+
+#[test]
+fn thousands_of_letters_on_one_line_in_any_order_take_no_time_that_is_felt() {
+    let letter = |at: usize| format!("1 0 0 1 {} 700 Tm (a) Tj ", (at * 7919 % 30_000) as f32 * 0.02);
+    let content = format!("BT /F 1 Tf {} ET", (0..30_000).map(letter).collect::<String>());
+    let begun = std::time::Instant::now();
+    assert_eq!(of_content(&content).expect("readable").body.lines().count(), 1);
+    assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
 }
 
 #[test]
