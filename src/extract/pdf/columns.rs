@@ -146,7 +146,7 @@ impl Strip {
 /// The parts of lines on either side.
 fn parted(lines: Vec<Line>, middle: f32) -> (Vec<Line>, Vec<Line>) {
     let (mut lefts, mut rights) = (Vec::new(), Vec::new());
-    for Line { pieces } in lines {
+    for Line { pieces, edge } in lines {
         let (mut left, mut right) = (Vec::new(), Vec::new());
         for piece in pieces {
             match piece.seams.iter().find(|seam| (seam.from..=seam.to).contains(&middle)) {
@@ -161,7 +161,7 @@ fn parted(lines: Vec<Line>, middle: f32) -> (Vec<Line>, Vec<Line>) {
         }
         for (pieces, side) in [(left, &mut lefts), (right, &mut rights)] {
             if !pieces.is_empty() {
-                side.push(Line { pieces });
+                side.push(Line { pieces, edge });
             }
         }
     }

@@ -66,6 +66,8 @@ impl Piece {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     pub(super) pieces: Vec<Piece>,
+    /// Its number among those at the edges of the page, if it is one of them.
+    pub(super) edge: Option<usize>,
 }
 
 impl Line {
@@ -351,7 +353,7 @@ impl Row {
                 _ => pieces.push(piece),
             }
         }
-        Line { pieces }
+        Line { pieces, edge: None }
     }
 }
 

@@ -2,8 +2,11 @@
 
 use std::collections::HashSet;
 
+use super::super::lines::is_list_marker;
 use super::columns::Block;
 use super::lines::{Line, Piece};
+use super::running::Running;
+use crate::domain::source_map::{Place, SourceMap};
 
 /// Distance within a line from which on two pieces are cells, in ems.
 const CELL_GAP: f32 = 1.5;
@@ -15,6 +18,9 @@ const TABLE_DISTANCE: f32 = 3.0;
 const SOFT_HYPHEN: char = '\u{ad}';
 /// Bytes of a text, from which on capitals beside it are its heading.
 const LABELLED_TEXT: usize = 60;
+
+/// Bytes of a page's last line, from which on its sentence may go on overleaf: it fills its line.
+const OVERLEAF_BYTES_MIN: usize = 40;
 
 /// First parts of compounds that keep their hyphen where a line ends after it.
 const COMPOUND_FIRST: [&str; 18] = [
@@ -42,43 +48,102 @@ struct TextLine {
     apart: bool,
     /// True if a word may go on in the next line.
     runs_on: bool,
+    /// Its number among the lines at the edges of the page.
+    edge: Option<usize>,
 }
 
 impl PageText {
     pub(super) fn characters(&self) -> usize {
         self.lines.iter().map(|line| line.text.chars().count() + 1).sum()
     }
+}
 
-    /// The text, with the words joined that a line end divides.
-    pub(super) fn joined(&self, words: &Words) -> String {
-        let mut text = String::new();
-        let mut moved = 0;
-        for (index, line) in self.lines.iter().enumerate() {
-            let own = &line.text[moved..];
-            moved = 0;
-            let next = self.lines.get(index + 1).filter(|next| line.runs_on && !next.apart);
-            let join = next.and_then(|next| Some((next, words.join(own, &next.text)?)));
-            let shown = match &join {
-                Some(_) => own.trim_end_matches(is_hyphen),
-                None => own.trim_matches(|character| character == SOFT_HYPHEN || character == ' '),
-            };
-            if shown.is_empty() {
-                continue;
-            }
-            if !text.is_empty() {
-                text.push_str(if line.apart { "\n\n" } else { "\n" });
-            }
-            text.push_str(shown);
-            if let Some((next, Join { keeps_hyphen, second })) = join {
-                if keeps_hyphen {
-                    text.push('-');
-                }
-                text.push_str(&next.text[..second]);
-                moved = next.text.len() - next.text[second..].trim_start().len();
-            }
+/// The text of pages, with the words joined that the end of a line or a page divides. `running` are lines that are not
+/// written.
+pub(super) fn write<'t>(
+    pages: impl Iterator<Item = &'t PageText>,
+    running: &Running,
+    words: &Words,
+) -> (String, SourceMap) {
+    let pages = pages.enumerate();
+    let lines = pages.flat_map(|(page, text)| text.lines.iter().map(move |line| (page, line)));
+    let is_written = |(page, line): &(usize, &TextLine)| !line.edge.is_some_and(|edge| running.has(*page, edge));
+    let lines: Vec<(usize, &TextLine)> = lines.filter(is_written).collect();
+    let mut writer = Writer::default();
+    let mut moved = 0;
+    for (index, (page, line)) in lines.iter().enumerate() {
+        let own = &line.text[moved..];
+        moved = 0;
+        let next =
+            lines.get(index + 1).filter(|(on, next)| if on == page { !next.apart } else { goes_on(own, &next.text) });
+        let next = next.map(|(_, next)| next).filter(|_| line.runs_on);
+        let join = next.and_then(|next| Some((next, words.join(own, &next.text)?)));
+        let shown = match &join {
+            Some(_) => own.trim_end_matches(is_hyphen),
+            None => own.trim_matches(|character| character == SOFT_HYPHEN || character == ' '),
+        };
+        if shown.is_empty() {
+            continue;
         }
-        text.retain(|character| character != SOFT_HYPHEN);
-        text
+        writer.begin_line(*page, line);
+        writer.push(shown);
+        if let Some((next, Join { keeps_hyphen, second })) = join {
+            writer.push(if keeps_hyphen { "-" } else { "" });
+            writer.push(&next.text[..second]);
+            moved = next.text.len() - next.text[second..].trim_start().len();
+        }
+    }
+    writer.finish()
+}
+
+/// Whether a sentence that a page ends in goes on at the top of the next one.
+fn goes_on(end: &str, begin: &str) -> bool {
+    let end = end.trim_end();
+    end.len() >= OVERLEAF_BYTES_MIN
+        && end.ends_with(|c: char| c.is_alphanumeric() || c == ',' || is_hyphen(c))
+        && (begin.starts_with(char::is_lowercase)
+            || (begin.starts_with(|c: char| c.is_ascii_digit()) && !is_list_marker(begin)))
+}
+
+/// A text in the making.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    map: SourceMap,
+    /// Where the text of the page begins, and which it is.
+    begun: usize,
+    page: usize,
+}
+
+impl Writer {
+    fn begin_line(&mut self, page: usize, line: &TextLine) {
+        let turns = page != self.page;
+        let goes_on = turns && line.runs_on && goes_on(self.text.rsplit('\n').next().unwrap_or_default(), &line.text);
+        if turns {
+            self.end_page();
+            self.page = page;
+        }
+        if !self.text.is_empty() {
+            self.text.push_str(if (line.apart || turns) && !goes_on { "\n\n" } else { "\n" });
+        }
+        if turns {
+            self.begun = self.text.len();
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.extend(text.chars().filter(|character| *character != SOFT_HYPHEN));
+    }
+
+    fn end_page(&mut self) {
+        // Cannot fail because pages are counted: there are at most `PAGES_MAX`.
+        let number = u32::try_from(self.page + 1).unwrap_or(u32::MAX);
+        self.map.push(self.begun..self.text.len(), Place::Pages(number, number), false);
+    }
+
+    fn finish(mut self) -> (String, SourceMap) {
+        self.end_page();
+        (self.text, self.map)
     }
 }
 
@@ -162,17 +227,27 @@ pub(super) fn page(blocks: &[Block]) -> PageText {
     PageText { lines }
 }
 
+/// The text of a line by itself.
+pub(super) fn text_of(line: &Line) -> String {
+    let cells = Row::between(line, [None, None]).cells;
+    cells.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" | ")
+}
+
 /// A line as cells: nearly always one.
 struct Row {
     /// Each with its place along the line.
     cells: Vec<(f32, String)>,
     em: f32,
+    edge: Option<usize>,
 }
 
 impl Row {
     fn of(block: &Block, at: usize) -> Self {
-        let line = &block[at];
         let neighbours = [at.checked_sub(1), Some(at + 1)].map(|near| block.get(near?));
+        Self::between(&block[at], neighbours)
+    }
+
+    fn between(line: &Line, neighbours: [Option<&Line>; 2]) -> Self {
         let mut cells: Vec<(f32, String)> = Vec::new();
         let mut before: Option<&Piece> = None;
         for piece in &line.pieces {
@@ -188,22 +263,22 @@ impl Row {
             before = Some(piece);
         }
         cells.retain(|(_, text)| !text.is_empty());
-        Self { cells, em: line.pieces.first().map_or(1.0, |piece| piece.em) }
+        Self { cells, em: line.pieces.first().map_or(1.0, |piece| piece.em), edge: line.edge }
     }
 
     fn write(&self, apart: bool, next: Option<&Self>, lines: &mut Vec<TextLine>) {
         let mut cells = self.cells.iter().map(|(_, text)| text.as_str());
         let runs_on = self.cells.len() == 1;
-        let mut apart = apart;
+        let (mut apart, edge) = (apart, self.edge);
         if self.has_label_beside(next)
             && let Some(label) = cells.next()
         {
-            lines.push(TextLine { text: label.to_owned(), apart, runs_on: false });
+            lines.push(TextLine { text: label.to_owned(), apart, runs_on: false, edge });
             apart = false;
         }
         let text = cells.collect::<Vec<_>>().join(" | ");
         if !text.is_empty() {
-            lines.push(TextLine { text, apart, runs_on });
+            lines.push(TextLine { text, apart, runs_on, edge });
         }
     }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::narrative::SectionKind;
 
 /// A document in the making.
 struct Draft {
@@ -290,6 +291,66 @@ fn pages_are_told_apart_and_those_that_are_pictures_are_told() {
     assert!(refusal.detail.contains("None of its 2 pages"), "{}", refusal.detail);
     let blank = read(document(&[text("")], ""), || ()).expect("nothing to tell");
     assert!(blank.body.is_empty() && blank.unread.is_empty());
+}
+
+/// The reading of pages with lines of text from the top down, two of which stand at the very top and bottom.
+fn of_pages(pages: &[(&str, &[&str], &str)]) -> Reading {
+    let contents: Vec<String> = pages
+        .iter()
+        .map(|(head, lines, foot)| {
+            let lines = (0..).zip(*lines).map(|(row, line)| (700 - 12 * row, *line));
+            let all = [(770, *head)].into_iter().chain(lines).chain([(30, *foot)]);
+            all.map(|(y, text)| format!("BT /F 10 Tf 50 {y} Td ({text}) Tj ET ")).collect()
+        })
+        .collect();
+    let pages: Vec<Sketch<'_>> = contents.iter().map(|content| Sketch { content, ..Sketch::default() }).collect();
+    read(document(&pages, ""), || ()).expect("readable")
+}
+
+#[test]
+fn heads_and_feet_of_pages_are_put_behind_the_text_and_sentences_go_on_overleaf() {
+    let reading = of_pages(&[
+        (
+            "Example Hospital",
+            &[
+                "FINDINGS",
+                "The liver has no new lesion and the known ones",
+                "are smaller, which fits with a response of the metas-",
+            ],
+            "Page 9 of 10",
+        ),
+        (
+            "Example Hospital",
+            &["tases to treatment.", "Bones: the lesion in the third lumbar vertebra is of"],
+            "Page 10 of 10",
+        ),
+        ("Example Hospital", &["12 mm.", "No new lesion."], "Stable disease."),
+    ]);
+    let text = "FINDINGS\nThe liver has no new lesion and the known ones\nare smaller, which fits with a response of the metastases\n\
+                to treatment.\nBones: the lesion in the third lumbar vertebra is of\n12 mm.\nNo new lesion.\n\nStable disease.";
+    assert_eq!(reading.body, format!("{text}\n\nExample Hospital\n\nPage 9 of 10"));
+    let marked = reading.headings.iter().map(|marked| (marked.kind, &reading.body[marked.range.clone()]));
+    let expected = [(Some(SectionKind::Header), "Example Hospital"), (Some(SectionKind::Footer), "Page 9 of 10")];
+    assert_eq!(marked.collect::<Vec<_>>(), expected);
+    let at = reading.body.find("12 mm").expect("in the text");
+    assert_eq!(reading.map.locate(&reading.body, &(at..at + 5)), Some(Place::Pages(3, 3)));
+}
+
+#[test]
+fn what_comes_again_in_the_text_stays_there() {
+    for (head, foot) in [("IMPRESSION: Stable disease.", "x"), ("Size: 12 mm", "Lesion 3: 10 mm"), ("a", "Lesion 1")] {
+        let line = ["Liver: normal.", "Lesion 2"];
+        let (other_head, other_foot) = (head.replace("12", "10"), foot.replace('1', "7"));
+        let reading = of_pages(&[(head, &line, foot), (&other_head, &line, &other_foot)]);
+        assert_eq!(reading.body.matches("Liver").count(), 2, "{}", reading.body);
+        for told in [head, foot, &other_head, &other_foot].into_iter().filter(|told| told.len() > 1) {
+            let times = [head, foot, &other_head, &other_foot].iter().filter(|other| **other == told).count();
+            assert_eq!(reading.body.matches(told).count(), times, "{}", reading.body);
+        }
+    }
+    // A page of one line has no head.
+    let one = Sketch { content: "BT /F 10 Tf 50 770 Td (Only this) Tj ET", ..Sketch::default() };
+    assert_eq!(read(document(&[one, one], ""), || ()).expect("readable").body, "Only this\n\nOnly this");
 }
 
 #[test]
