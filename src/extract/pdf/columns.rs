@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::lines::{Line, Piece};
+use super::lines::Line;
 
 /// Lines from which on a page is no longer looked at for columns: no page has so many.
 const LINES_MAX: usize = 2_000;

@@ -302,7 +302,9 @@ struct Row {
 impl Row {
     fn of(pieces: Vec<Piece>) -> Self {
         let mut row = Self { pieces: BTreeMap::new(), top: f32::INFINITY };
-        pieces.into_iter().for_each(|piece| row.put(piece));
+        for piece in pieces {
+            row.put(piece);
+        }
         row
     }
 
@@ -312,7 +314,9 @@ impl Row {
     }
 
     fn take(&mut self, other: Self) {
-        other.pieces.into_values().for_each(|piece| self.put(piece));
+        for piece in other.pieces.into_values() {
+            self.put(piece);
+        }
     }
 
     /// Whether both have one baseline where they are closest to each other.
@@ -349,7 +353,7 @@ impl Row {
         for piece in self.pieces.into_values() {
             match pieces.last_mut() {
                 Some(last) if is_shadow(last, &piece) => {}
-                Some(last) if touches(last, &piece) => join(last, piece),
+                Some(last) if touches(last, &piece) => join(last, &piece),
                 _ => pieces.push(piece),
             }
         }
@@ -364,7 +368,7 @@ const MARK_BYTES_MAX: usize = 6;
 const HOSTS: usize = 3;
 
 /// Lets a piece go on in the one behind it.
-fn join(last: &mut Piece, piece: Piece) {
+fn join(last: &mut Piece, piece: &Piece) {
     let distance = piece.from - last.to;
     if distance > gap::WORD * piece.em.min(last.em) || piece.from < last.from {
         last.text.push(' ');

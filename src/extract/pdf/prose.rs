@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::lines::is_list_marker;
+use super::super::words::Words as Dictionary;
 use super::columns::Block;
 use super::lines::{Line, Piece};
 use super::running::Running;
@@ -23,17 +24,37 @@ const LABELLED_TEXT: usize = 60;
 const OVERLEAF_BYTES_MIN: usize = 40;
 
 /// First parts of compounds that keep their hyphen where a line ends after it.
-const COMPOUND_FIRST: [&str; 18] = [
-    "follow", "non", "well", "self", "high", "low", "short", "long", "half", "cross", "ill", "contrast", "dose", "fat",
-    "right", "left", "soft", "single",
-];
+static COMPOUND_FIRST: Dictionary = Dictionary::new(
+    "follow, non, well, self, high, low, short, long, half, cross, ill, contrast, dose, fat, right, left, soft, single, \
+     double, triple, node, hormone, castration, platinum, treatment, cancer, gross, bone, size, near, thin, thick, \
+     first, second, third, fourth, fifth, later, front, one, two, three, four, five, twenty, thirty, forty, fifty, sixty, \
+     seventy, eighty, ninety, lymph, breath, whole, full, best, large, small, late, early, intermediate, life, event, \
+     progression, disease, relapse, recurrence, metastasis, symptom, biopsy, margin, steroid, receptor",
+);
 /// Second parts of such.
-const COMPOUND_SECOND: [&str; 19] = [
-    "up", "guided", "based", "related", "like", "old", "term", "dose", "grade", "sided", "enhanced", "weighted",
-    "free", "year", "month", "week", "day", "phase", "ray",
-];
+static COMPOUND_SECOND: Dictionary = Dictionary::new(
+    "up, guided, based, related, like, old, term, dose, grade, sided, enhanced, weighted, free, year, month, week, day, \
+     phase, ray, positive, negative, resistant, sensitive, naive, naïve, proven, avid, mutant, directed, induced, only, \
+     specific, complete, refractory, treated, risk, dependent, independent, associated, threatening, responsive, \
+     limiting, sparing, modified, adapted, matched, adjusted, appearing, walled, reduced, deficient, rich, driven, \
+     containing, mediated, amplified, rearranged, type, wild, confirmed, targeted, intent",
+);
+/// Beginnings that make another word of these ("in-complete", "un-treated"): what a line end divides there is no compound.
+static SYLLABLES: Dictionary = Dictionary::new(
+    "in, un, im, ir, il, dis, re, de, ex, con, com, per, mis, hyper, hypo, under, over, with, where, there",
+);
+/// Beginnings that keep their hyphen before a word, and are syllables of another ("pre-vious") as often.
+static BEFORE_WORDS: Dictionary = Dictionary::new("pre, post, anti, peri, intra, inter");
+/// Such words.
+static AFTER_BEGINNINGS: Dictionary = Dictionary::new(
+    "existing, treatment, operative, operatively, contrast, therapy, surgical, surgery, radiation, chemotherapy, \
+     procedure, biopsy, transplant, transplantation, induction, baseline, cycle, dose, menopausal, resection, ablation",
+);
+/// Letters of both parts of a divided word that are taken for words of the document.
+const PART_LETTERS_MIN: usize = 4;
+
 /// Endings, which are no words: what comes before them is divided, not compound.
-const ENDINGS: [&str; 10] = ["ing", "ings", "ed", "er", "ers", "est", "ly", "ness", "ened", "ering"];
+const ENDINGS: [&str; 11] = ["fold", "ing", "ings", "ed", "er", "ers", "est", "ly", "ness", "ened", "ering"];
 
 /// The lines of a page.
 #[derive(Debug, Default)]
@@ -99,8 +120,8 @@ pub(super) fn write<'t>(
 /// Whether a sentence that a page ends in goes on at the top of the next one.
 fn goes_on(end: &str, begin: &str) -> bool {
     let end = end.trim_end();
-    end.len() >= OVERLEAF_BYTES_MIN
-        && end.ends_with(|c: char| c.is_alphanumeric() || c == ',' || is_hyphen(c))
+    let fills_line = || end.len() >= OVERLEAF_BYTES_MIN && end.ends_with(|c: char| c.is_alphanumeric() || c == ',');
+    (end.ends_with(is_hyphen) || fills_line())
         && (begin.starts_with(char::is_lowercase)
             || (begin.starts_with(|c: char| c.is_ascii_digit()) && !is_list_marker(begin)))
 }
@@ -167,8 +188,13 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of<'t>(pages: impl Iterator<Item = &'t PageText>) -> Self {
         let (mut hyphened, mut whole) = (HashSet::new(), HashSet::new());
+        let mut divided = false;
         for line in pages.flat_map(|page| &page.lines) {
-            for word in line.text.split_whitespace().map(bare) {
+            // What a line end divides is no word by itself.
+            let begun = usize::from(divided);
+            divided = line.text.ends_with(is_hyphen);
+            let words: Vec<&str> = line.text.split_whitespace().skip(begun).collect();
+            for word in words[..words.len() - usize::from(divided && !words.is_empty())].iter().map(|word| bare(word)) {
                 let set = if word.contains('-') { &mut hyphened } else { &mut whole };
                 set.insert(word.to_lowercase());
             }
@@ -191,16 +217,24 @@ impl Words {
         Some(Join { keeps_hyphen, second })
     }
 
-    fn is_compound(&self, first: &str, rest: &str) -> bool {
-        let (first, rest) = (first.to_lowercase(), rest.to_lowercase());
+    fn is_compound(&self, part: &str, rest: &str) -> bool {
+        let (first, rest) = (part.to_lowercase(), rest.to_lowercase());
         if self.hyphened.contains(&format!("{first}-{rest}")) {
             return true;
         }
         if ENDINGS.contains(&rest.as_str()) || self.whole.contains(&format!("{first}{rest}")) {
             return false;
         }
-        let no_word = first.contains(|c: char| !c.is_alphabetic()) || first.chars().count() == 1;
-        no_word || COMPOUND_FIRST.contains(&first.as_str()) || COMPOUND_SECOND.contains(&rest.as_str())
+        // "T1-weighted", "ER-positive", "cT-stage", "x-ray", "time-to-event".
+        let no_word =
+            part.chars().skip(1).any(|c| !c.is_lowercase()) || first.chars().count() == 1 || rest.contains('-');
+        let is_word = |word: &str| word.chars().count() >= PART_LETTERS_MIN && self.whole.contains(word);
+        let are_words = is_word(&first) && is_word(&rest);
+        let rest = rest.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+        no_word
+            || COMPOUND_FIRST.has(&first)
+            || (BEFORE_WORDS.has(&first) && AFTER_BEGINNINGS.has(rest))
+            || (!SYLLABLES.has(&first) && (are_words || COMPOUND_SECOND.has(rest)))
     }
 }
 

@@ -230,6 +230,13 @@ fn a_heading_beside_its_text_stands_alone() {
 fn a_word_that_a_line_end_divides_is_joined() {
     let table = [
         (["the liver metas-", "tases are smaller"], "the liver metastases\nare smaller"),
+        (["a node-negative, ER-", "positive tumour"], "a node-negative, ER-positive\ntumour"),
+        (["platinum-", "resistant disease"], "platinum-resistant\ndisease"),
+        (["an FDG-", "avid node"], "an FDG-avid\nnode"),
+        (["pre-", "existing disease"], "pre-existing\ndisease"),
+        (["the pre-", "vious scan"], "the previous\nscan"),
+        (["an in-", "complete response"], "an incomplete\nresponse"),
+        (["spleen and lesion, lesion-", "spleen ratio"], "spleen and lesion, lesion-spleen\nratio"),
         (["arranged a follow-", "up in May"], "arranged a follow-up\nin May"),
         (["she is follow-", "ing the plan"], "she is following\nthe plan"),
         (["on T1-", "weighted images"], "on T1-weighted\nimages"),
@@ -300,7 +307,8 @@ fn of_pages(pages: &[(&str, &[&str], &str)]) -> Reading {
         .map(|(head, lines, foot)| {
             let lines = (0..).zip(*lines).map(|(row, line)| (700 - 12 * row, *line));
             let all = [(770, *head)].into_iter().chain(lines).chain([(30, *foot)]);
-            all.map(|(y, text)| format!("BT /F 10 Tf 50 {y} Td ({text}) Tj ET ")).collect()
+            let show = |(y, text): (i32, &str)| format!("BT /F 10 Tf 50 {y} Td ({text}) Tj ET ");
+            all.map(show).collect()
         })
         .collect();
     let pages: Vec<Sketch<'_>> = contents.iter().map(|content| Sketch { content, ..Sketch::default() }).collect();
