@@ -269,6 +269,20 @@ fn ligatures_are_read_as_letters() {
 }
 
 #[test]
+fn signs_of_a_font_of_signs_are_known_without_a_map() {
+    let resources = "/Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>
+        /S<</Type/Font/Subtype/TrueType/BaseFont/ABCDEF+SymbolMT/FirstChar 32/LastChar 33/Widths[500 500]>>>>";
+    let content = "BT /F 10 Tf 50 700 Td (Size ) Tj /S 10 Tf (\\263) Tj /F 10 Tf [-600 (10 mm)] TJ ET";
+    let mut draft = Draft::new();
+    let content = draft.stream("", content);
+    let page = draft.object(format!("<</Type/Page/Parent 3 0 R/Contents {content} 0 R/Resources<<{resources}>>>>"));
+    let tree = draft.object(format!("<</Type/Pages/Count 1/MediaBox[0 0 600 800]/Kids[{page} 0 R]>>"));
+    let root = draft.object(format!("<</Type/Catalog/Pages {tree} 0 R>>"));
+    let body = read(draft.finish(root), || ()).expect("readable").body;
+    assert_eq!(body.replace(' ', ""), "Size≥10mm");
+}
+
+#[test]
 fn a_rotated_page_is_read_as_it_is_displayed_and_text_along_its_margin_comes_last() {
     let content = "BT /F 10 Tf 0 1 -1 0 100 50 Tm (First line) Tj ET BT /F 10 Tf 0 1 -1 0 112 50 Tm (second line) Tj ET
                    BT /F 6 Tf 50 700 Td (Form 1) Tj ET";
@@ -420,6 +434,25 @@ fn the_values_of_form_fields_are_read_and_comments_and_files_are_told() {
     assert_eq!(reading.notes, ["1 comments on its pages were not read"]);
     assert_eq!(reading.unread[0].0, "files");
     assert!(reading.unread[0].1.detail.starts_with("2 "), "{}", reading.unread[0].1.detail);
+}
+
+#[test]
+fn what_is_ticked_and_chosen_is_read_and_passwords_are_not() {
+    let entries = "/Annots[<</Subtype/Widget/FT/Btn/AS/Yes/V/Yes/Rect[50 700 60 710]>>
+                    <</Subtype/Widget/FT/Btn/AS/Off/V/Off/Rect[50 680 60 690]>>
+                    <</Subtype/Widget/Parent<</FT/Btn/Ff 32768/V/SD>>/AP<</N<</SD 2 0 R>>>>/Rect[50 660 60 670]>>
+                    <</Subtype/Widget/Parent<</FT/Btn/Ff 32768/V/SD>>/AP<</N<</PD 2 0 R>>>>/Rect[50 640 60 650]>>
+                    <</Subtype/Widget/FT/Btn/Ff 65536/Rect[50 620 60 630]>>
+                    <</Subtype/Widget/FT/Ch/V(1)/Opt[[(0)(none)][(1)(Partial response)]]/Rect[80 598 300 612]>>
+                    <</Subtype/Widget/FT/Tx/Ff 8192/V(secret)/Rect[150 598 300 612]>>]";
+    let labels = ["New lesions", "Biopsy", "Stable", "Progressive", "Send"];
+    let content: String = (0..)
+        .zip(labels)
+        .map(|(row, label)| format!("BT /F 10 Tf 64 {} Td ({label}) Tj ET ", 702 - 20 * row))
+        .collect();
+    let reading = read(document(&[Sketch { content: &content, entries, resources: "" }], ""), || ()).expect("readable");
+    let lines: Vec<&str> = reading.body.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["☒ New lesions", "☐ Biopsy", "☒ Stable", "☐ Progressive", "Send", "Partial response"]);
 }
 
 #[test]
