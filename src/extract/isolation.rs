@@ -21,9 +21,9 @@ use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
 use super::pdf;
-use super::rendition::{Reading, Refusal};
+use super::rendition::{Marked, Reading, Refusal};
 use super::sniff::Format;
-use crate::domain::narrative::UnreadReason;
+use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::{Place, SourceMap};
 
 /// Memory that a reader may take beyond its program.
@@ -228,6 +228,8 @@ struct Text {
     body: String,
     /// First byte, byte after the last, page.
     pages: Vec<(usize, usize, u32)>,
+    /// Lines that are heads or feet of pages: first byte, byte after the last, true for a head.
+    margins: Vec<(usize, usize, bool)>,
     hidden: String,
     hidden_pages: Vec<(usize, usize, u32)>,
     unread: Vec<(String, Reason)>,
@@ -245,6 +247,7 @@ impl Answer {
         match outcome {
             Ok(reading) => Self::Read(Box::new(Text {
                 pages: pages(&reading.map),
+                margins: margins(&reading.headings),
                 hidden_pages: pages(&reading.hidden_map),
                 body: reading.body,
                 hidden: reading.hidden,
@@ -264,10 +267,10 @@ impl Answer {
         let unread = text.unread.into_iter().map(|(what, reason)| Some((what, reason.refusal()?)));
         Some(Ok(Reading {
             map: map(&text.body, &text.pages)?,
+            headings: headings(&text.body, &text.margins)?,
             hidden_map: map(&text.hidden, &text.hidden_pages)?,
             body: text.body,
             hidden: text.hidden,
-            headings: Vec::new(),
             unread: unread.collect::<Option<_>>()?,
             notes: text.notes,
         }))
@@ -290,6 +293,26 @@ fn pages(map: &SourceMap) -> Vec<(usize, usize, u32)> {
         _ => None,
     };
     map.places().filter_map(page).collect()
+}
+
+fn margins(headings: &[Marked]) -> Vec<(usize, usize, bool)> {
+    let margin = |Marked { range, kind }: &Marked| match kind {
+        Some(SectionKind::Header) => Some((range.start, range.end, true)),
+        Some(SectionKind::Footer) => Some((range.start, range.end, false)),
+        _ => None,
+    };
+    headings.iter().filter_map(margin).collect()
+}
+
+fn headings(text: &str, margins: &[(usize, usize, bool)]) -> Option<Vec<Marked>> {
+    let mut at = 0;
+    let headings = margins.iter().map(|(start, end, is_head)| {
+        text.get(*start..*end).filter(|line| *start >= at && !line.contains('\n'))?;
+        at = *end;
+        let kind = if *is_head { SectionKind::Header } else { SectionKind::Footer };
+        Some(Marked { range: *start..*end, kind: Some(kind) })
+    });
+    headings.collect()
 }
 
 fn map(text: &str, pages: &[(usize, usize, u32)]) -> Option<SourceMap> {
@@ -421,28 +444,33 @@ mod tests {
         let mut reading = Reading { body: "Seite eins ≥\n\ntwo".to_owned(), ..Reading::default() };
         reading.map.push(0..14, Place::Pages(1, 1), false);
         reading.map.push(16..19, Place::Pages(3, 3), false);
+        reading.headings.push(Marked { range: 16..19, kind: Some(SectionKind::Footer) });
         reading.unread.push(("page 2".to_owned(), Refusal::new(UnreadReason::NoTextLayer, "x")));
         reading.notes.push("n".to_owned());
         let json = serde_json::to_vec(&Answer::of(Ok(reading))).expect("JSON");
         let read = serde_json::from_slice::<Answer>(&json).ok().and_then(Answer::checked).expect("an answer");
         let read = read.expect("a reading");
         assert_eq!(read.map.locate(&read.body, &(0..19)), Some(Place::Pages(1, 3)));
+        assert_eq!(read.headings, [Marked { range: 16..19, kind: Some(SectionKind::Footer) }]);
         assert_eq!((read.unread[0].1.reason, read.notes.len()), (UnreadReason::NoTextLayer, 1));
     }
 
     #[test]
     fn an_answer_that_does_not_fit_its_text_is_none() {
-        let text = |pages| Text {
+        let text = |pages, margins| Text {
             body: "≥ a".to_owned(),
             pages,
+            margins,
             hidden: String::new(),
             hidden_pages: Vec::new(),
             unread: Vec::new(),
             notes: Vec::new(),
         };
         for pages in [vec![(0, 1, 1)], vec![(0, 9, 1)], vec![(3, 0, 1)], vec![(0, 5, 1), (3, 5, 2)]] {
-            assert!(Answer::Read(Box::new(text(pages.clone()))).checked().is_none(), "{pages:?}");
+            assert!(Answer::Read(Box::new(text(pages.clone(), Vec::new()))).checked().is_none(), "{pages:?}");
+            let margins: Vec<_> = pages.iter().map(|(start, end, _)| (*start, *end, true)).collect();
+            assert!(Answer::Read(Box::new(text(Vec::new(), margins))).checked().is_none(), "{pages:?}");
         }
-        assert!(Answer::Read(Box::new(text(vec![(0, 3, 1), (4, 5, 2)]))).checked().is_some());
+        assert!(Answer::Read(Box::new(text(vec![(0, 3, 1), (4, 5, 2)], vec![(4, 5, false)]))).checked().is_some());
     }
 }

@@ -13,6 +13,8 @@ use super::strings;
 const ANNOTATIONS_MAX: usize = 10_000;
 /// Fields within fields.
 const FIELD_DEPTH_MAX: usize = 20;
+/// Options of a choice; all drugs of a hospital are fewer.
+const OPTIONS_MAX: usize = 10_000;
 /// Flags that keep an annotation from being shown: hidden, no view.
 const NOT_SHOWN: i64 = 0b10_0010;
 /// Height of a field's letters where its appearance is not given, in points.
@@ -47,6 +49,16 @@ impl<'a> Annotations<'a> {
                 continue;
             }
             let Some(place) = annotation.get::<Rect>("Rect") else { continue };
+            let field = Field::of(annotation);
+            match field {
+                Some(Field::Secret) => continue,
+                Some(Field::Box { ticked }) => {
+                    // Its appearance is a drawing, or a letter of a font of signs.
+                    draw_mark(painter, if ticked { "☒" } else { "☐" }, &place, upright)?;
+                    continue;
+                }
+                _ => {}
+            }
             let first = painter.canvas.glyphs.len();
             if let Some(form) = appearance(annotation) {
                 draw_appearance(painter, &form, &place, resources, upright)?;
@@ -55,8 +67,8 @@ impl<'a> Annotations<'a> {
             if painter.canvas.shows_text_from(first) {
                 continue;
             }
-            if is(annotation, b"Widget") {
-                draw_value(painter, annotation, &place, upright)?;
+            if let Some(Field::Text(value)) = field {
+                draw_text(painter, &value, &place, upright)?;
             } else if is(annotation, b"FreeText") {
                 let text = annotation.get::<Bytes<'_>>("Contents").map(|text| strings::text(text.as_bytes()));
                 draw_text(painter, &text.unwrap_or_default(), &place, upright)?;
@@ -97,27 +109,79 @@ fn draw_appearance<'a>(
     painter.draw_form(form, resources, laid.then(upright), 1)
 }
 
-/// The value of a field that has no appearance: a viewer would make one.
-fn draw_value<'a>(
-    painter: &mut Painter<'_, 'a>,
-    field: &Dict<'a>,
-    place: &Rect,
-    upright: Matrix,
-) -> Result<(), TooMuch> {
-    let kind = inherited(field, "FT").and_then(Object::into_name);
-    if !kind.is_some_and(|kind| matches!(kind.as_ref(), b"Tx" | b"Ch")) {
-        return Ok(());
-    }
-    let value = match inherited(field, "V") {
-        Some(Object::String(text)) => strings::text(text.as_bytes()),
-        Some(Object::Array(choices)) => {
-            let texts = choices.iter::<Bytes<'_>>().map(|text| strings::text(text.as_bytes()));
-            texts.collect::<Vec<_>>().join(", ")
+/// Flags of fields: passwords; buttons that are only pushed. ISO 32000-2, tables 229 and 231.
+mod flag {
+    pub(super) const PASSWORD: i32 = 1 << 13;
+    pub(super) const PUSHED: i32 = 1 << 16;
+}
+
+/// What a form field holds.
+enum Field {
+    /// Its text: what a viewer shows where it has no appearance.
+    Text(String),
+    /// A check box or a radio button.
+    Box { ticked: bool },
+    /// Not for readers.
+    Secret,
+}
+
+impl Field {
+    fn of(annotation: &Dict<'_>) -> Option<Self> {
+        if !is(annotation, b"Widget") {
+            return None;
         }
-        Some(Object::Stream(text)) => strings::text(&text.decoded_data().unwrap_or_default()),
-        _ => return Ok(()),
+        let kind = inherited(annotation, "FT").and_then(Object::into_name)?;
+        let flags = match inherited(annotation, "Ff") {
+            Some(Object::Number(flags)) => i32::try_from(flags.as_i64()).unwrap_or_default(),
+            _ => 0,
+        };
+        match kind.as_ref() {
+            b"Tx" if flags & flag::PASSWORD != 0 => Some(Self::Secret),
+            b"Tx" => Some(Self::Text(texts(&inherited(annotation, "V")?).join(", "))),
+            b"Ch" => {
+                let options = options(annotation);
+                let shown = |value: String| {
+                    let named = options.iter().find(|(exported, _)| *exported == value);
+                    named.map_or(value, |(_, shown)| shown.clone())
+                };
+                let values = texts(&inherited(annotation, "V")?).into_iter().map(shown);
+                Some(Self::Text(values.collect::<Vec<_>>().join(", ")))
+            }
+            b"Btn" if flags & flag::PUSHED == 0 => Some(Self::Box { ticked: is_ticked(annotation) }),
+            _ => None,
+        }
+    }
+}
+
+/// The texts of a value.
+fn texts(value: &Object<'_>) -> Vec<String> {
+    match value {
+        Object::String(text) => vec![strings::text(text.as_bytes())],
+        Object::Array(choices) => choices.iter::<Bytes<'_>>().map(|text| strings::text(text.as_bytes())).collect(),
+        Object::Stream(text) => vec![strings::text(&text.decoded_data().unwrap_or_default())],
+        _ => Vec::new(),
+    }
+}
+
+/// The options of a choice: what is exported, and what is shown.
+fn options(field: &Dict<'_>) -> Vec<(String, String)> {
+    let Some(Object::Array(options)) = inherited(field, "Opt") else { return Vec::new() };
+    let pair = |option: Object<'_>| match texts(&option).as_slice() {
+        [exported, shown] => Some((exported.clone(), shown.clone())),
+        _ => None,
     };
-    draw_text(painter, &value, place, upright)
+    options.iter::<Object<'_>>().take(OPTIONS_MAX).filter_map(pair).collect()
+}
+
+/// Whether a box is ticked: by its own state, else by the field's value, which is the name of one of its boxes.
+fn is_ticked(annotation: &Dict<'_>) -> bool {
+    let is_on = |state: &Name<'_>| state.as_ref() != b"Off";
+    if let Some(state) = annotation.get::<Name<'_>>("AS") {
+        return is_on(&state);
+    }
+    let Some(value) = inherited(annotation, "V").and_then(Object::into_name) else { return false };
+    let states = annotation.get::<Dict<'_>>("AP").and_then(|appearances| appearances.get::<Dict<'_>>("N"));
+    is_on(&value) && states.is_none_or(|states| states.contains_key(&*value))
 }
 
 /// An entry of a field, or of the field that it is part of.
@@ -130,6 +194,17 @@ fn inherited<'a>(field: &Dict<'a>, key: &str) -> Option<Object<'a>> {
         field = field.get::<Dict<'a>>("Parent")?;
     }
     None
+}
+
+/// Writes a sign over a whole place.
+fn draw_mark(painter: &mut Painter<'_, '_>, mark: &str, place: &Rect, upright: Matrix) -> Result<(), TooMuch> {
+    painter.budget.spend(1)?;
+    painter.canvas.begin_operation();
+    let size = (place.height() * 0.8).clamp(1.0, FIELD_LETTERS);
+    let baseline = f64::midpoint(place.y0, place.y1) - size * 0.35;
+    let matrix = Matrix([size, 0.0, 0.0, size, place.x0, baseline]).then(upright);
+    let ink = Ink { matrix, advance: place.width() / size, spacing: 0.0, hidden: false, invisible: false };
+    painter.canvas.put(mark, &ink)
 }
 
 /// Writes lines of text into a place, from its top.

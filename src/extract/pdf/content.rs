@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use hayro_syntax::content::UntypedIter;
-use hayro_syntax::object::{Dict, Name, Object, Stream};
+use hayro_syntax::object::{Array, Dict, Name, Object, Stream};
 use hayro_syntax::page::Resources;
 
 use super::TooMuch;
@@ -28,6 +28,24 @@ pub(super) struct Painter<'p, 'a> {
     pub(super) layers: &'p Layers,
     pub(super) canvas: &'p mut Canvas,
     pub(super) budget: &'p mut Budget,
+}
+
+/// What a page draws, decoded: nothing if it cannot be. The library would keep it until the document is dropped, and the
+/// drawings of a long chart take more memory than all its text.
+pub(super) fn of_page(page: &Dict<'_>) -> Option<Vec<u8>> {
+    if let Some(stream) = page.get::<Stream<'_>>("Contents") {
+        return Some(stream.decoded_data().ok()?.into_owned());
+    }
+    let streams = page.get::<Array<'_>>("Contents")?;
+    let mut content = Vec::new();
+    for stream in streams.iter::<Object<'_>>().filter_map(Object::into_stream) {
+        if let Ok(decoded) = stream.decoded_data() {
+            content.extend_from_slice(&decoded);
+            // A stream's last operator does not go on in the next one.
+            content.push(b' ');
+        }
+    }
+    Some(content)
 }
 
 /// The graphics state, as far as it concerns text.
@@ -156,7 +174,7 @@ impl<'a> Painter<'_, 'a> {
     /// A graphics state may name a font by itself.
     fn set_font_of(&mut self, sheet: &mut Sheet<'_, 'a>, name: &Name<'_>) {
         let font = sheet.resources.ext_g_states.get::<Dict<'a>>(name).and_then(|dict| {
-            let parts = dict.get::<hayro_syntax::object::Array<'a>>("Font")?;
+            let parts = dict.get::<Array<'a>>("Font")?;
             let mut parts = parts.iter::<Object<'a>>();
             let Some(Object::Dict(font)) = parts.next() else { return None };
             Some((self.fonts.face_of(&font)?, number(&parts.next()?)?))

@@ -9,6 +9,7 @@ use hayro_cmap::{BfString, CMap, CMapName, CidFamily};
 use hayro_font::{CMapResolverFn, Font, FontCache, FontGlyph, FontQuery, FontResolverFn, StandardFont};
 use hayro_syntax::object::{Array, Dict, Name, ObjRef, Object, Stream, String as Bytes};
 
+use super::super::symbols::SymbolFont;
 use super::unicode::UnicodeMap;
 
 /// Advances are in thousandths of an em.
@@ -65,7 +66,8 @@ impl<'a> Fonts<'a> {
             is_simple: dict.get::<Name<'_>>("Subtype").is_none_or(|name| name.as_ref() != b"Type0"),
             ordering: Ordering::of(dict),
             numbers: numbered_glyphs(dict),
-            is_picture: is_picture(dict),
+            symbols: symbol_font(dict),
+            has_bytes_of_signs: has_bytes_of_signs(dict),
             signs: RefCell::default(),
         }))
     }
@@ -80,16 +82,27 @@ impl<'a> Fonts<'a> {
             is_simple: true,
             ordering: None,
             numbers: HashMap::new(),
-            is_picture: false,
+            symbols: None,
+            has_bytes_of_signs: false,
             signs: RefCell::default(),
         }))
     }
 }
 
-/// Whether a font has pictures for letters.
-fn is_picture(dict: &Dict<'_>) -> bool {
-    let name = dict.get::<Name<'_>>("BaseFont");
-    name.is_some_and(|name| ["Wingdings", "Webdings", "Symbol"].iter().any(|part| name.as_str().contains(part)))
+/// Which font of signs a font is, if it is one: "ABCDEF+SymbolMT", "Wingdings-Regular", "Symbol,Bold".
+fn symbol_font(dict: &Dict<'_>) -> Option<SymbolFont> {
+    let name = dict.get::<Name<'_>>("BaseFont")?;
+    let name = name.as_str();
+    let name = name.split_once('+').map_or(name, |(_, name)| name);
+    let family = name.split([',', '-']).next().unwrap_or(name);
+    SymbolFont::named(family.strip_suffix("MT").unwrap_or(family))
+}
+
+/// Whether the codes of a font of signs are its bytes: `TrueType`, which has no names for its glyphs, and nobody gave them
+/// names.
+fn has_bytes_of_signs(dict: &Dict<'_>) -> bool {
+    dict.get::<Name<'_>>("Subtype").is_some_and(|name| name.as_ref() == b"TrueType")
+        && dict.get::<Dict<'_>>("Encoding").is_none()
 }
 
 /// One font.
@@ -104,7 +117,10 @@ pub(super) struct Face<'a> {
     ordering: Option<Ordering>,
     /// Characters of glyphs that are named by a number.
     numbers: HashMap<u32, char>,
-    is_picture: bool,
+    /// Which font of signs it is.
+    symbols: Option<SymbolFont>,
+    /// True if the bytes of such a font are its codes.
+    has_bytes_of_signs: bool,
     signs: RefCell<HashMap<u32, Rc<Sign>>>,
 }
 
@@ -132,7 +148,7 @@ impl Face<'_> {
         if let Some(sign) = self.signs.borrow().get(&code) {
             return Rc::clone(sign);
         }
-        let text = self.characters(code).map(|text| tidy(&text, self.is_picture).into_boxed_str());
+        let text = self.characters(code).map(|text| tidy(&text, self.symbols).into_boxed_str());
         let advance = self.font.code_advance(code).x / EM;
         let sign = Rc::new(Sign { text, advance: if advance.is_finite() { advance } else { 0.0 } });
         self.signs.borrow_mut().insert(code, Rc::clone(&sign));
@@ -149,6 +165,11 @@ impl Face<'_> {
             && let Some(character) = char::from_u32(code)
         {
             return Some(character.to_string());
+        }
+        if let Some(font) = self.symbols.filter(|_| self.has_bytes_of_signs)
+            && let Ok(byte) = u8::try_from(code)
+        {
+            return Some(sign(font, byte).to_string());
         }
         let glyph = self.font.glyph(self.font.map_code(code), code);
         let unicode = match &glyph {
@@ -231,9 +252,9 @@ fn embedded(name: CMapName<'_>) -> Option<CMap> {
     CMap::parse(hayro_cmap::load_embedded(name)?, hayro_cmap::load_embedded)
 }
 
-/// Characters as a narrative has them: ligatures in their letters, bullets of picture fonts as bullets, no control
+/// Characters as a narrative has them: ligatures in their letters, signs of fonts of signs as what they show, no control
 /// characters. A soft hyphen stays until lines are joined.
-fn tidy(text: &str, is_picture: bool) -> String {
+fn tidy(text: &str, font: Option<SymbolFont>) -> String {
     let mut tidied = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -243,11 +264,7 @@ fn tidy(text: &str, is_picture: bool) -> String {
             '\u{fb03}' => tidied.push_str("ffi"),
             '\u{fb04}' => tidied.push_str("ffl"),
             '\u{fb05}' | '\u{fb06}' => tidied.push_str("st"),
-            '\u{f0b7}' | '\u{f0a7}' | '\u{f0d8}' => tidied.push('•'),
-            '\u{f0fc}' => tidied.push('✓'),
-            // Fonts of symbols put their 256 codes there.
-            '\u{f020}'..='\u{f0ff}' if is_picture => tidied.push('•'),
-            '\u{f020}'..='\u{f07e}' => tidied.extend(char::from_u32(u32::from(character) - 0xf000)),
+            '\u{f000}'..='\u{f0ff}' => tidied.extend(private(character, font)),
             '\u{ad}' => tidied.push(character),
             '\t' | '\n' | '\r' => tidied.push(' '),
             other => tidied.extend(super::super::plain::visible(other)),
@@ -256,14 +273,37 @@ fn tidy(text: &str, is_picture: bool) -> String {
     tidied
 }
 
+/// What a private code point shows: in a font of signs its byte's sign, in another font a letter, or what lists begin with.
+fn private(character: char, font: Option<SymbolFont>) -> Option<char> {
+    let byte = u8::try_from(u32::from(character) - 0xf000).ok()?;
+    match (font, byte) {
+        (_, ..b' ') => None,
+        (Some(font), _) => Some(sign(font, byte)),
+        (None, b' '..=b'~') => Some(char::from(byte)),
+        (None, 0xa7 | 0xd8) => Some('•'),
+        (None, 0xfc) => Some('✓'),
+        (None, _) => Some(SymbolFont::Symbol.character(byte)),
+    }
+}
+
+/// A sign of a font; a picture that is no sign of its own stands before an item of a list.
+fn sign(font: SymbolFont, byte: u8) -> char {
+    match font.character(byte) {
+        '▪' => '•',
+        other => other,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ligatures_become_letters_and_symbols_what_they_look_like() {
-        assert_eq!(tidy("e\u{fb03}cient \u{fb01}nding", false), "efficient finding");
-        assert_eq!(tidy("\u{f0b7}\u{f041}\u{a0}\u{0}", false), "•A ");
-        assert_eq!(tidy("\u{f041}", true), "•");
+        let (symbol, dingbats) = (Some(SymbolFont::Symbol), Some(SymbolFont::Dingbats));
+        assert_eq!(tidy("e\u{fb03}cient \u{fb01}nding", None), "efficient finding");
+        assert_eq!(tidy("\u{f0b7}\u{f041}\u{a0}\u{0}\u{f007}\u{f0b3}", None), "•A ≥");
+        assert_eq!(tidy("\u{f041} \u{f0fc}\u{f0fe}", dingbats), "• ✓☑");
+        assert_eq!(tidy("\u{f0b3} TNF-\u{f061}", symbol), "≥ TNF-α");
     }
 }

@@ -1,6 +1,8 @@
 //! From glyphs to lines: words by their distances, lines by their baselines.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::canvas::{Canvas, Glyph};
 
@@ -12,6 +14,8 @@ mod gap {
     pub(super) const PIECE: f32 = 0.7;
     /// A glyph that begins so far before the end of the last one does not go on with it.
     pub(super) const BACK: f32 = -0.5;
+    /// From here on what was drawn at different times may belong to two columns.
+    pub(super) const SEAM: f32 = 0.35;
 }
 
 /// Degrees from upright up to which text counts as upright: scans lie a little askew.
@@ -30,12 +34,40 @@ pub(super) struct Piece {
     pub(super) size: f32,
     /// Width of its em.
     pub(super) em: f32,
+    /// Which of the page's runs it was joined from, in the order that they were drawn in.
+    drawn: Range<usize>,
+    /// Gaps in it that two columns may part at.
+    pub(super) seams: Vec<Seam>,
+}
+
+/// A gap within a piece whose sides were not drawn one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Seam {
+    /// Byte of the text at which its right side begins.
+    at: usize,
+    pub(super) from: f32,
+    pub(super) to: f32,
+}
+
+impl Piece {
+    /// The two sides of a seam.
+    pub(super) fn parted(&self, seam: &Seam) -> [Self; 2] {
+        let (left, right) = self.text.split_at(seam.at);
+        let of = |text: &str, from, to, moved: usize| {
+            let seams = self.seams.iter().filter(|one| one.from >= from && one.to <= to);
+            let seams = seams.map(|one| Seam { at: one.at.saturating_sub(moved), ..one.clone() }).collect();
+            Self { text: text.to_owned(), from, to, seams, ..self.clone() }
+        };
+        [of(left.trim_end(), self.from, seam.from, 0), of(right, seam.to, self.to, seam.at)]
+    }
 }
 
 /// A line: its pieces from left to right.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Line {
     pub(super) pieces: Vec<Piece>,
+    /// Its number among those at the edges of the page, if it is one of them.
+    pub(super) edge: Option<usize>,
 }
 
 impl Line {
@@ -118,7 +150,7 @@ fn pieces<'c>(letters: impl Iterator<Item = Letter<'c>>) -> Vec<Piece> {
         }
         spaced = false;
     }
-    runs.into_iter().filter_map(|run| piece(&run)).collect()
+    runs.iter().enumerate().filter_map(|(index, run)| piece(index, run)).collect()
 }
 
 /// A letter in its run.
@@ -150,7 +182,7 @@ impl Joint<'_> {
 }
 
 /// The text of a run.
-fn piece(run: &[Joint<'_>]) -> Option<Piece> {
+fn piece(index: usize, run: &[Joint<'_>]) -> Option<Piece> {
     let first = &run.first()?.letter;
     let space = space_of(run);
     let mut text = String::new();
@@ -168,6 +200,8 @@ fn piece(run: &[Joint<'_>]) -> Option<Piece> {
         base: first.base,
         size: first.glyph.size.max(0.1),
         em: first.glyph.em.max(0.1),
+        drawn: index..index + 1,
+        seams: Vec::new(),
     })
 }
 
@@ -197,11 +231,8 @@ fn follows(before: &Letter<'_>, letter: &Letter<'_>) -> bool {
 
 /// Gathers pieces into lines.
 fn gather(pieces: Vec<Piece>) -> Vec<Line> {
-    let mut rows: Vec<Row> = Vec::new();
-    for chain in chains(pieces) {
-        rows.push(Row { pieces: chain });
-    }
-    rows.sort_by(|a, b| a.top().total_cmp(&b.top()));
+    let mut rows: Vec<Row> = chains(pieces).into_iter().map(Row::of).collect();
+    rows.sort_by(|a, b| a.top.total_cmp(&b.top));
     let mut lines: Vec<Row> = Vec::new();
     for row in rows {
         // Rows are sorted, so that only the last few lines can be the same one.
@@ -224,27 +255,68 @@ const LINES_BACK: usize = 12;
 fn chains(pieces: Vec<Piece>) -> Vec<Vec<Piece>> {
     let mut chains: Vec<Vec<Piece>> = Vec::new();
     for piece in pieces {
-        match chains.last_mut().and_then(|chain| Some((chain.last()?.clone(), chain))) {
-            Some((last, chain))
-                if (piece.base - last.base).abs() <= 0.2 * piece.size.min(last.size)
-                    && piece.from >= last.to + gap::BACK * piece.em =>
-            {
-                chain.push(piece);
-            }
+        let goes_on = chains.last().and_then(|chain| chain.last()).is_some_and(|last| {
+            (piece.base - last.base).abs() <= 0.2 * piece.size.min(last.size)
+                && piece.from >= last.to + gap::BACK * piece.em
+        });
+        match chains.last_mut() {
+            Some(chain) if goes_on => chain.push(piece),
             _ => chains.push(vec![piece]),
         }
     }
     chains
 }
 
-/// A line in the making: its pieces from left to right.
+/// A place along a line; the number tells apart what begins at one place.
+#[derive(Clone, Copy, Debug)]
+struct Along(f32, usize);
+
+impl Ord for Along {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0).then(self.1.cmp(&other.1))
+    }
+}
+
+impl PartialOrd for Along {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Along {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Along {}
+
+/// A line in the making: its pieces from left to right. A map, since a page may put thousands of them on one line in any
+/// order.
 struct Row {
-    pieces: Vec<Piece>,
+    pieces: BTreeMap<Along, Piece>,
+    /// Where the highest one's baseline is.
+    top: f32,
 }
 
 impl Row {
-    fn top(&self) -> f32 {
-        self.pieces.iter().map(|piece| piece.base).fold(f32::INFINITY, f32::min)
+    fn of(pieces: Vec<Piece>) -> Self {
+        let mut row = Self { pieces: BTreeMap::new(), top: f32::INFINITY };
+        for piece in pieces {
+            row.put(piece);
+        }
+        row
+    }
+
+    fn put(&mut self, piece: Piece) {
+        self.top = self.top.min(piece.base);
+        self.pieces.insert(Along(piece.from, piece.drawn.start), piece);
+    }
+
+    fn take(&mut self, other: Self) {
+        for piece in other.pieces.into_values() {
+            self.put(piece);
+        }
     }
 
     /// Whether both have one baseline where they are closest to each other.
@@ -255,37 +327,58 @@ impl Row {
 
     /// The neighbouring pieces of both. Pieces are in order, so that the ends and the places between tell.
     fn closest<'r>(&'r self, other: &'r Self) -> Option<(&'r Piece, &'r Piece)> {
-        let first = other.pieces.first()?;
-        let at = self.pieces.partition_point(|piece| piece.from < first.from);
-        match at.checked_sub(1) {
-            Some(before) => Some((&self.pieces[before], first)),
-            None => Some((self.pieces.first()?, other.pieces.last()?)),
+        let (_, first) = other.pieces.first_key_value()?;
+        match self.pieces.range(..Along(first.from, 0)).next_back() {
+            Some((_, before)) => Some((before, first)),
+            None => Some((self.pieces.first_key_value()?.1, other.pieces.last_key_value()?.1)),
         }
     }
 
-    fn take(&mut self, other: Self) {
-        self.pieces.extend(other.pieces);
-        self.pieces.sort_by(|a, b| a.from.total_cmp(&b.from));
+    /// Whether it has a word that this small piece continues, or begins.
+    fn hosts(&self, mark: &Piece) -> bool {
+        let is_raised = |word: &Piece| {
+            let most = if mark.text.len() <= MARK_BYTES_MAX { 0.92 } else { 0.85 };
+            mark.size <= word.size * most && (-0.7..=0.6).contains(&((mark.base - word.base) / word.size))
+        };
+        let before = self.pieces.range(..=Along(mark.from, usize::MAX)).rev().take(HOSTS).map(|(_, word)| word);
+        let mut before = before.filter(|word| (-0.2..=0.4).contains(&((mark.from - word.to) / word.em)));
+        let after = self.pieces.range(Along(mark.from, 0)..).take(HOSTS).map(|(_, word)| word);
+        let mut after = after.filter(|word| (-0.2..=0.2).contains(&((word.from - mark.to) / word.em)));
+        before.any(is_raised) || after.any(is_raised)
     }
 
     /// Drops what was drawn twice to look bold, and joins pieces that touch.
     fn finish(self) -> Line {
         let mut pieces: Vec<Piece> = Vec::with_capacity(self.pieces.len());
-        for piece in self.pieces {
+        for piece in self.pieces.into_values() {
             match pieces.last_mut() {
                 Some(last) if is_shadow(last, &piece) => {}
-                Some(last) if touches(last, &piece) => {
-                    if piece.from - last.to > gap::WORD * piece.em.min(last.em) || piece.from < last.from {
-                        last.text.push(' ');
-                    }
-                    last.text.push_str(&piece.text);
-                    last.to = last.to.max(piece.to);
-                }
+                Some(last) if touches(last, &piece) => join(last, &piece),
                 _ => pieces.push(piece),
             }
         }
-        Line { pieces }
+        Line { pieces, edge: None }
     }
+}
+
+/// Bytes of a mark whose letters may be nearly as large as those of its word.
+const MARK_BYTES_MAX: usize = 6;
+
+/// Pieces on either side of a mark that may be the word that it belongs to: most often the next one.
+const HOSTS: usize = 3;
+
+/// Lets a piece go on in the one behind it.
+fn join(last: &mut Piece, piece: &Piece) {
+    let distance = piece.from - last.to;
+    if distance > gap::WORD * piece.em.min(last.em) || piece.from < last.from {
+        last.text.push(' ');
+    }
+    if distance >= gap::SEAM * piece.em.max(last.em) && last.drawn.end != piece.drawn.start {
+        last.seams.push(Seam { at: last.text.len(), from: last.to, to: piece.from });
+    }
+    last.text.push_str(&piece.text);
+    last.to = last.to.max(piece.to);
+    last.drawn.end = piece.drawn.end;
 }
 
 /// The same text a hair's breadth beside.
@@ -300,31 +393,19 @@ fn touches(last: &Piece, piece: &Piece) -> bool {
     distance <= gap::PIECE * piece.em.max(last.em) && distance >= gap::BACK * piece.em.max(last.em)
 }
 
-/// Puts lines that are only a raised or lowered mark ("cm²", "a⁴⁾") into the line that they belong to.
+/// Puts raised or lowered marks ("cm²", "10⁹/L", "a⁴⁾"), which stand on lines of their own, into those that they belong
+/// to.
 fn attach_raised(lines: &mut Vec<Row>) {
-    let mut index = 0;
-    while index < lines.len() {
-        match host_of(lines, index) {
-            Some(host) => {
-                let mark = lines.remove(index);
-                let host = if host > index { host - 1 } else { host };
-                lines[host].take(mark);
+    for index in 0..lines.len() {
+        let near = index.saturating_sub(3)..(index + 4).min(lines.len());
+        let host_of = |mark: &Piece| near.clone().find(|at| *at != index && lines[*at].hosts(mark));
+        let marks = lines[index].pieces.iter();
+        let marks: Vec<(Along, usize)> = marks.filter_map(|(at, mark)| Some((*at, host_of(mark)?))).collect();
+        for (at, host) in marks {
+            if let Some(mark) = lines[index].pieces.remove(&at) {
+                lines[host].put(mark);
             }
-            None => index += 1,
         }
     }
-}
-
-/// The neighbouring line in which the only, small piece of a line continues a word.
-fn host_of(lines: &[Row], index: usize) -> Option<usize> {
-    let [mark] = lines[index].pieces.as_slice() else { return None };
-    let near = index.saturating_sub(3)..(index + 4).min(lines.len());
-    near.filter(|at| *at != index).find(|at| {
-        lines[*at].pieces.iter().any(|word| {
-            let (drop, distance) = (mark.base - word.base, mark.from - word.to);
-            let before = word.from - mark.to;
-            let beside = (-0.2..=0.4).contains(&(distance / word.em)) || (-0.2..=0.2).contains(&(before / word.em));
-            mark.size <= word.size * 0.85 && beside && (-0.7..=0.4).contains(&(drop / word.size))
-        })
-    })
+    lines.retain(|line| !line.pieces.is_empty());
 }

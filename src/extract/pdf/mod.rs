@@ -2,8 +2,8 @@
 //!
 //! `content` follows what a page draws and puts its characters on a `canvas`, with their places; `fonts` knows which
 //! characters they are. `lines` makes words and lines of them by their distances, `columns` finds the order that
-//! they are read in, and `prose` joins them into text. The library below reads objects, streams, encryption and font
-//! programs; whatever it meets, `isolation` holds.
+//! they are read in, `running` knows the heads and feet of pages, and `prose` joins the lines into text. The library
+//! below reads objects, streams, encryption and font programs; whatever it meets, `isolation` holds.
 
 mod annotations;
 mod canvas;
@@ -15,6 +15,7 @@ mod layers;
 mod lines;
 mod matrix;
 mod prose;
+mod running;
 mod strings;
 mod unicode;
 
@@ -22,9 +23,9 @@ use hayro_syntax::object::Dict;
 use hayro_syntax::page::Page;
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
 
-use super::rendition::{NARRATIVE_CHARACTERS_MAX, Reading, Refusal, too_long};
+use super::rendition::{Marked, NARRATIVE_CHARACTERS_MAX, Reading, Refusal, too_long};
 use crate::domain::narrative::UnreadReason;
-use crate::domain::source_map::{Place, SourceMap};
+use crate::domain::source_map::Place;
 use annotations::Annotations;
 use canvas::{Budget, Canvas};
 use content::Painter;
@@ -32,6 +33,7 @@ use fonts::Fonts;
 use layers::Layers;
 use matrix::Matrix;
 use prose::{PageText, Words};
+use running::{Edge, Running};
 
 /// Drawing operations of a document, a string's bytes among them: a 600-page chart needs five million.
 const OPERATIONS_MAX: u64 = 20_000_000;
@@ -69,6 +71,8 @@ impl TooMuch {
 struct PageReading {
     text: PageText,
     hidden: PageText,
+    /// Lines at its edges.
+    edges: Vec<Edge>,
     unread: Option<Refusal>,
     /// Glyphs drawn with invisible ink, and those of unknown characters.
     invisible: usize,
@@ -129,18 +133,31 @@ fn read_page<'a>(
     let mut canvas = Canvas::of_page([0.0, 0.0, f64::from(width), f64::from(height)]);
     let upright = Matrix(page.initial_transform(true).as_coeffs());
     let mut painter = Painter { fonts, layers, canvas: &mut canvas, budget };
-    let content = page.page_stream();
-    if let Some(content) = content {
+    let content = content::of_page(page.raw());
+    if let Some(content) = &content {
         painter.draw(content, page.resources(), upright)?;
     }
     Annotations::of(page.raw()).draw(&mut painter, page.resources(), upright)?;
     let unread = told_unread(&canvas, content.is_none() && page.raw().contains_key("Contents"));
+    drop(content);
     let (invisible, unknown) = (canvas.invisible, canvas.unknown);
     let garbled = is_garbled(&canvas, canvas.characters());
-    let [text, hidden] = [false, true].map(|hidden| {
-        if garbled { PageText::default() } else { prose::page(&columns::blocks(lines::lines(&canvas, hidden))) }
-    });
-    Ok(PageReading { text, hidden, unread, invisible, unknown: if garbled { 0 } else { unknown } })
+    let unknown = if garbled { 0 } else { unknown };
+    let mut page = PageReading {
+        text: PageText::default(),
+        hidden: PageText::default(),
+        edges: Vec::new(),
+        unread,
+        invisible,
+        unknown,
+    };
+    if !garbled {
+        let mut shown = lines::lines(&canvas, false);
+        page.edges = shown.first_mut().map(|lines| running::edges(lines, height)).unwrap_or_default();
+        page.text = prose::page(&columns::blocks(shown));
+        page.hidden = prose::page(&columns::blocks(lines::lines(&canvas, true)));
+    }
+    Ok(page)
 }
 
 /// Whether most characters of a page are unknown.
@@ -178,14 +195,12 @@ fn told_unread(canvas: &Canvas, damaged: bool) -> Option<Refusal> {
 
 /// Puts the pages together.
 fn assemble(pages: Vec<PageReading>) -> Result<Reading, Refusal> {
-    let mut reading = Reading::default();
     let words = Words::of(pages.iter().map(|page| &page.text));
-    for (index, page) in pages.iter().enumerate() {
-        // Cannot fail because pages are counted: there are at most `PAGES_MAX`.
-        let number = u32::try_from(index + 1).unwrap_or(u32::MAX);
-        append(&page.text.joined(&words), number, &mut reading.body, &mut reading.map);
-        append(&page.hidden.joined(&words), number, &mut reading.hidden, &mut reading.hidden_map);
-    }
+    let running = Running::of(&pages.iter().map(|page| page.edges.as_slice()).collect::<Vec<_>>());
+    let (body, map) = prose::write(pages.iter().map(|page| &page.text), &running, &words);
+    let (hidden, hidden_map) = prose::write(pages.iter().map(|page| &page.hidden), &Running::default(), &words);
+    let mut reading = Reading { body, map, hidden, hidden_map, ..Reading::default() };
+    append(running, &mut reading);
     let sum = |of: fn(&PageReading) -> usize| pages.iter().map(of).sum::<usize>();
     let (invisible, unknown) = (sum(|page| page.invisible), sum(|page| page.unknown));
     let count = pages.len();
@@ -225,16 +240,23 @@ fn no_page_read(count: usize, first: &Refusal, unread: &[(String, Refusal)]) -> 
     Refusal::new(first.reason, detail)
 }
 
-fn append(text: &str, page: u32, body: &mut String, map: &mut SourceMap) {
-    if text.is_empty() {
-        return;
+/// Puts heads and feet of pages behind the text.
+fn append(running: Running, reading: &mut Reading) {
+    if !running.texts.is_empty() {
+        reading.notes.push("headers and footers are put behind the text, each once".to_owned());
     }
-    if !body.is_empty() {
-        body.push_str("\n\n");
+    for (kind, page, text) in running.texts {
+        if !reading.body.is_empty() {
+            reading.body.push_str("\n\n");
+        }
+        let start = reading.body.len();
+        reading.body.push_str(&text);
+        let range = start..reading.body.len();
+        // Cannot fail because pages are counted: there are at most `PAGES_MAX`.
+        let number = u32::try_from(page + 1).unwrap_or(u32::MAX);
+        reading.map.push(range.clone(), Place::Pages(number, number), false);
+        reading.headings.push(Marked { range, kind: Some(kind) });
     }
-    let start = body.len();
-    body.push_str(text);
-    map.push(start..body.len(), Place::Pages(page, page), false);
 }
 
 #[cfg(test)]

@@ -2,8 +2,12 @@
 
 use std::collections::HashSet;
 
+use super::super::lines::is_list_marker;
+use super::super::words::Words as Dictionary;
 use super::columns::Block;
 use super::lines::{Line, Piece};
+use super::running::Running;
+use crate::domain::source_map::{Place, SourceMap};
 
 /// Distance within a line from which on two pieces are cells, in ems.
 const CELL_GAP: f32 = 1.5;
@@ -16,18 +20,41 @@ const SOFT_HYPHEN: char = '\u{ad}';
 /// Bytes of a text, from which on capitals beside it are its heading.
 const LABELLED_TEXT: usize = 60;
 
+/// Bytes of a page's last line, from which on its sentence may go on overleaf: it fills its line.
+const OVERLEAF_BYTES_MIN: usize = 40;
+
 /// First parts of compounds that keep their hyphen where a line ends after it.
-const COMPOUND_FIRST: [&str; 18] = [
-    "follow", "non", "well", "self", "high", "low", "short", "long", "half", "cross", "ill", "contrast", "dose", "fat",
-    "right", "left", "soft", "single",
-];
+static COMPOUND_FIRST: Dictionary = Dictionary::new(
+    "follow, non, well, self, high, low, short, long, half, cross, ill, contrast, dose, fat, right, left, soft, single, \
+     double, triple, node, hormone, castration, platinum, treatment, cancer, gross, bone, size, near, thin, thick, \
+     first, second, third, fourth, fifth, later, front, one, two, three, four, five, twenty, thirty, forty, fifty, sixty, \
+     seventy, eighty, ninety, lymph, breath, whole, full, best, large, small, late, early, intermediate, life, event, \
+     progression, disease, relapse, recurrence, metastasis, symptom, biopsy, margin, steroid, receptor",
+);
 /// Second parts of such.
-const COMPOUND_SECOND: [&str; 19] = [
-    "up", "guided", "based", "related", "like", "old", "term", "dose", "grade", "sided", "enhanced", "weighted",
-    "free", "year", "month", "week", "day", "phase", "ray",
-];
+static COMPOUND_SECOND: Dictionary = Dictionary::new(
+    "up, guided, based, related, like, old, term, dose, grade, sided, enhanced, weighted, free, year, month, week, day, \
+     phase, ray, positive, negative, resistant, sensitive, naive, naïve, proven, avid, mutant, directed, induced, only, \
+     specific, complete, refractory, treated, risk, dependent, independent, associated, threatening, responsive, \
+     limiting, sparing, modified, adapted, matched, adjusted, appearing, walled, reduced, deficient, rich, driven, \
+     containing, mediated, amplified, rearranged, type, wild, confirmed, targeted, intent",
+);
+/// Beginnings that make another word of these ("in-complete", "un-treated"): what a line end divides there is no compound.
+static SYLLABLES: Dictionary = Dictionary::new(
+    "in, un, im, ir, il, dis, re, de, ex, con, com, per, mis, hyper, hypo, under, over, with, where, there",
+);
+/// Beginnings that keep their hyphen before a word, and are syllables of another ("pre-vious") as often.
+static BEFORE_WORDS: Dictionary = Dictionary::new("pre, post, anti, peri, intra, inter");
+/// Such words.
+static AFTER_BEGINNINGS: Dictionary = Dictionary::new(
+    "existing, treatment, operative, operatively, contrast, therapy, surgical, surgery, radiation, chemotherapy, \
+     procedure, biopsy, transplant, transplantation, induction, baseline, cycle, dose, menopausal, resection, ablation",
+);
+/// Letters of both parts of a divided word that are taken for words of the document.
+const PART_LETTERS_MIN: usize = 4;
+
 /// Endings, which are no words: what comes before them is divided, not compound.
-const ENDINGS: [&str; 10] = ["ing", "ings", "ed", "er", "ers", "est", "ly", "ness", "ened", "ering"];
+const ENDINGS: [&str; 11] = ["fold", "ing", "ings", "ed", "er", "ers", "est", "ly", "ness", "ened", "ering"];
 
 /// The lines of a page.
 #[derive(Debug, Default)]
@@ -42,43 +69,102 @@ struct TextLine {
     apart: bool,
     /// True if a word may go on in the next line.
     runs_on: bool,
+    /// Its number among the lines at the edges of the page.
+    edge: Option<usize>,
 }
 
 impl PageText {
     pub(super) fn characters(&self) -> usize {
         self.lines.iter().map(|line| line.text.chars().count() + 1).sum()
     }
+}
 
-    /// The text, with the words joined that a line end divides.
-    pub(super) fn joined(&self, words: &Words) -> String {
-        let mut text = String::new();
-        let mut moved = 0;
-        for (index, line) in self.lines.iter().enumerate() {
-            let own = &line.text[moved..];
-            moved = 0;
-            let next = self.lines.get(index + 1).filter(|next| line.runs_on && !next.apart);
-            let join = next.and_then(|next| Some((next, words.join(own, &next.text)?)));
-            let shown = match &join {
-                Some(_) => own.trim_end_matches(is_hyphen),
-                None => own.trim_matches(|character| character == SOFT_HYPHEN || character == ' '),
-            };
-            if shown.is_empty() {
-                continue;
-            }
-            if !text.is_empty() {
-                text.push_str(if line.apart { "\n\n" } else { "\n" });
-            }
-            text.push_str(shown);
-            if let Some((next, Join { keeps_hyphen, second })) = join {
-                if keeps_hyphen {
-                    text.push('-');
-                }
-                text.push_str(&next.text[..second]);
-                moved = next.text.len() - next.text[second..].trim_start().len();
-            }
+/// The text of pages, with the words joined that the end of a line or a page divides. `running` are lines that are not
+/// written.
+pub(super) fn write<'t>(
+    pages: impl Iterator<Item = &'t PageText>,
+    running: &Running,
+    words: &Words,
+) -> (String, SourceMap) {
+    let pages = pages.enumerate();
+    let lines = pages.flat_map(|(page, text)| text.lines.iter().map(move |line| (page, line)));
+    let is_written = |(page, line): &(usize, &TextLine)| !line.edge.is_some_and(|edge| running.has(*page, edge));
+    let lines: Vec<(usize, &TextLine)> = lines.filter(is_written).collect();
+    let mut writer = Writer::default();
+    let mut moved = 0;
+    for (index, (page, line)) in lines.iter().enumerate() {
+        let own = &line.text[moved..];
+        moved = 0;
+        let next =
+            lines.get(index + 1).filter(|(on, next)| if on == page { !next.apart } else { goes_on(own, &next.text) });
+        let next = next.map(|(_, next)| next).filter(|_| line.runs_on);
+        let join = next.and_then(|next| Some((next, words.join(own, &next.text)?)));
+        let shown = match &join {
+            Some(_) => own.trim_end_matches(is_hyphen),
+            None => own.trim_matches(|character| character == SOFT_HYPHEN || character == ' '),
+        };
+        if shown.is_empty() {
+            continue;
         }
-        text.retain(|character| character != SOFT_HYPHEN);
-        text
+        writer.begin_line(*page, line);
+        writer.push(shown);
+        if let Some((next, Join { keeps_hyphen, second })) = join {
+            writer.push(if keeps_hyphen { "-" } else { "" });
+            writer.push(&next.text[..second]);
+            moved = next.text.len() - next.text[second..].trim_start().len();
+        }
+    }
+    writer.finish()
+}
+
+/// Whether a sentence that a page ends in goes on at the top of the next one.
+fn goes_on(end: &str, begin: &str) -> bool {
+    let end = end.trim_end();
+    let fills_line = || end.len() >= OVERLEAF_BYTES_MIN && end.ends_with(|c: char| c.is_alphanumeric() || c == ',');
+    (end.ends_with(is_hyphen) || fills_line())
+        && (begin.starts_with(char::is_lowercase)
+            || (begin.starts_with(|c: char| c.is_ascii_digit()) && !is_list_marker(begin)))
+}
+
+/// A text in the making.
+#[derive(Default)]
+struct Writer {
+    text: String,
+    map: SourceMap,
+    /// Where the text of the page begins, and which it is.
+    begun: usize,
+    page: usize,
+}
+
+impl Writer {
+    fn begin_line(&mut self, page: usize, line: &TextLine) {
+        let turns = page != self.page;
+        let goes_on = turns && line.runs_on && goes_on(self.text.rsplit('\n').next().unwrap_or_default(), &line.text);
+        if turns {
+            self.end_page();
+            self.page = page;
+        }
+        if !self.text.is_empty() {
+            self.text.push_str(if (line.apart || turns) && !goes_on { "\n\n" } else { "\n" });
+        }
+        if turns {
+            self.begun = self.text.len();
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        self.text.extend(text.chars().filter(|character| *character != SOFT_HYPHEN));
+    }
+
+    fn end_page(&mut self) {
+        // Cannot fail because pages are counted: there are at most `PAGES_MAX`.
+        let number = u32::try_from(self.page + 1).unwrap_or(u32::MAX);
+        self.map.push(self.begun..self.text.len(), Place::Pages(number, number), false);
+    }
+
+    fn finish(mut self) -> (String, SourceMap) {
+        self.end_page();
+        (self.text, self.map)
     }
 }
 
@@ -102,8 +188,13 @@ pub(super) struct Words {
 impl Words {
     pub(super) fn of<'t>(pages: impl Iterator<Item = &'t PageText>) -> Self {
         let (mut hyphened, mut whole) = (HashSet::new(), HashSet::new());
+        let mut divided = false;
         for line in pages.flat_map(|page| &page.lines) {
-            for word in line.text.split_whitespace().map(bare) {
+            // What a line end divides is no word by itself.
+            let begun = usize::from(divided);
+            divided = line.text.ends_with(is_hyphen);
+            let words: Vec<&str> = line.text.split_whitespace().skip(begun).collect();
+            for word in words[..words.len() - usize::from(divided && !words.is_empty())].iter().map(|word| bare(word)) {
                 let set = if word.contains('-') { &mut hyphened } else { &mut whole };
                 set.insert(word.to_lowercase());
             }
@@ -126,16 +217,24 @@ impl Words {
         Some(Join { keeps_hyphen, second })
     }
 
-    fn is_compound(&self, first: &str, rest: &str) -> bool {
-        let (first, rest) = (first.to_lowercase(), rest.to_lowercase());
+    fn is_compound(&self, part: &str, rest: &str) -> bool {
+        let (first, rest) = (part.to_lowercase(), rest.to_lowercase());
         if self.hyphened.contains(&format!("{first}-{rest}")) {
             return true;
         }
         if ENDINGS.contains(&rest.as_str()) || self.whole.contains(&format!("{first}{rest}")) {
             return false;
         }
-        let no_word = first.contains(|c: char| !c.is_alphabetic()) || first.chars().count() == 1;
-        no_word || COMPOUND_FIRST.contains(&first.as_str()) || COMPOUND_SECOND.contains(&rest.as_str())
+        // "T1-weighted", "ER-positive", "cT-stage", "x-ray", "time-to-event".
+        let no_word =
+            part.chars().skip(1).any(|c| !c.is_lowercase()) || first.chars().count() == 1 || rest.contains('-');
+        let is_word = |word: &str| word.chars().count() >= PART_LETTERS_MIN && self.whole.contains(word);
+        let are_words = is_word(&first) && is_word(&rest);
+        let rest = rest.split(|c: char| !c.is_alphabetic()).next().unwrap_or_default();
+        no_word
+            || COMPOUND_FIRST.has(&first)
+            || (BEFORE_WORDS.has(&first) && AFTER_BEGINNINGS.has(rest))
+            || (!SYLLABLES.has(&first) && (are_words || COMPOUND_SECOND.has(rest)))
     }
 }
 
@@ -162,17 +261,27 @@ pub(super) fn page(blocks: &[Block]) -> PageText {
     PageText { lines }
 }
 
+/// The text of a line by itself.
+pub(super) fn text_of(line: &Line) -> String {
+    let cells = Row::between(line, [None, None]).cells;
+    cells.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" | ")
+}
+
 /// A line as cells: nearly always one.
 struct Row {
     /// Each with its place along the line.
     cells: Vec<(f32, String)>,
     em: f32,
+    edge: Option<usize>,
 }
 
 impl Row {
     fn of(block: &Block, at: usize) -> Self {
-        let line = &block[at];
         let neighbours = [at.checked_sub(1), Some(at + 1)].map(|near| block.get(near?));
+        Self::between(&block[at], neighbours)
+    }
+
+    fn between(line: &Line, neighbours: [Option<&Line>; 2]) -> Self {
         let mut cells: Vec<(f32, String)> = Vec::new();
         let mut before: Option<&Piece> = None;
         for piece in &line.pieces {
@@ -188,22 +297,22 @@ impl Row {
             before = Some(piece);
         }
         cells.retain(|(_, text)| !text.is_empty());
-        Self { cells, em: line.pieces.first().map_or(1.0, |piece| piece.em) }
+        Self { cells, em: line.pieces.first().map_or(1.0, |piece| piece.em), edge: line.edge }
     }
 
     fn write(&self, apart: bool, next: Option<&Self>, lines: &mut Vec<TextLine>) {
         let mut cells = self.cells.iter().map(|(_, text)| text.as_str());
         let runs_on = self.cells.len() == 1;
-        let mut apart = apart;
+        let (mut apart, edge) = (apart, self.edge);
         if self.has_label_beside(next)
             && let Some(label) = cells.next()
         {
-            lines.push(TextLine { text: label.to_owned(), apart, runs_on: false });
+            lines.push(TextLine { text: label.to_owned(), apart, runs_on: false, edge });
             apart = false;
         }
         let text = cells.collect::<Vec<_>>().join(" | ");
         if !text.is_empty() {
-            lines.push(TextLine { text, apart, runs_on });
+            lines.push(TextLine { text, apart, runs_on, edge });
         }
     }
 

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::narrative::SectionKind;
 
 /// A document in the making.
 struct Draft {
@@ -106,6 +107,8 @@ fn words_are_known_by_their_distances() {
         ("[(Stable) -3000 (12 mm)] TJ", "Stable | 12 mm"),
         ("[(Size:) -3000 (12 mm)] TJ", "Size: 12 mm"),
         ("(18 cm) Tj /F 6 Tf 27 4 Td (2) Tj", "18 cm2"),
+        ("(x10) Tj /F 6 Tf 16.3 4 Td (9) Tj /F 10 Tf 3.5 -4 Td (/L, x10) Tj /F 6 Tf 30 4 Td (9) Tj", "x109/L, x109"),
+        ("(T) Tj /F 9 Tf 6 -5 Td (1) Tj /F 10 Tf 5 5 Td (N) Tj /F 9 Tf 7 -5 Td (0) Tj", "T1N0"),
         ("(5\\2400mm \\226 \\(R\\)) Tj", "5 0mm – (R)"),
     ];
     for (content, expected) in table {
@@ -135,6 +138,58 @@ fn columns_are_read_one_after_the_other() {
     }
     let expected = format!("{}\n\n{}\n\n{}", strings[0].2, left.join("\n"), right.join("\n"));
     assert_eq!(body(&strings), expected);
+}
+
+#[test]
+fn columns_of_a_report_with_labels_are_read_one_after_the_other_and_those_of_a_form_row_by_row() {
+    let left = [
+        "FINDINGS: The liver is as",
+        "it was, with no change in it",
+        "Bones: The focus in L3 is just",
+        "the same as on the CT before.",
+    ];
+    let right = [
+        "Spleen: Normal, as before it",
+        "was too. Kidneys: normal.",
+        "IMPRESSION: All disease is",
+        "stable since 04/02/2024 9:15",
+    ];
+    let beside = |left: [&'static str; 4], right: [&'static str; 4], second: i32| {
+        let lines = (0..).zip(left).zip(right);
+        lines
+            .flat_map(|((row, left), right)| [(50, 700 - 12 * row, left), (second, 700 - 12 * row, right)])
+            .collect::<Vec<_>>()
+    };
+    let mut strings = beside(left, right, 320);
+    assert_eq!(body(&strings), format!("{}\n\n{}", left.join("\n"), right.join("\n")));
+    // The left column comes close to the right one, but each was drawn by itself.
+    strings.sort_by_key(|(x, ..)| *x);
+    strings.iter_mut().filter(|(x, ..)| *x == 320).for_each(|(x, ..)| *x = 190);
+    assert_eq!(body(&strings), format!("{}\n\n{}", left.join("\n"), right.join("\n")));
+
+    let left = [
+        "Name: Jane Q. Example-Doe",
+        "Address: 12 Example Street",
+        "Insurance: Example Health",
+        "Physician: Alex Example",
+    ];
+    let right = [
+        "Sex: Female, born in 1961",
+        "Place: Example Hospital 3",
+        "Account: 0000 000000 0001",
+        "Ordered by: Sam Example",
+    ];
+    let rows: Vec<String> = left.iter().zip(right).map(|(left, right)| format!("{left} | {right}")).collect();
+    assert_eq!(body(&beside(left, right, 320)), rows.join("\n"));
+}
+
+#[test]
+fn thousands_of_letters_on_one_line_in_any_order_take_no_time_that_is_felt() {
+    let letter = |at: usize| format!("1 0 0 1 {} 700 Tm (a) Tj ", (at * 7919 % 30_000) as f32 * 0.02);
+    let content = format!("BT /F 1 Tf {} ET", (0..30_000).map(letter).collect::<String>());
+    let begun = std::time::Instant::now();
+    assert_eq!(of_content(&content).expect("readable").body.lines().count(), 1);
+    assert!(begun.elapsed().as_secs_f64() < 5.0, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -175,6 +230,13 @@ fn a_heading_beside_its_text_stands_alone() {
 fn a_word_that_a_line_end_divides_is_joined() {
     let table = [
         (["the liver metas-", "tases are smaller"], "the liver metastases\nare smaller"),
+        (["a node-negative, ER-", "positive tumour"], "a node-negative, ER-positive\ntumour"),
+        (["platinum-", "resistant disease"], "platinum-resistant\ndisease"),
+        (["an FDG-", "avid node"], "an FDG-avid\nnode"),
+        (["pre-", "existing disease"], "pre-existing\ndisease"),
+        (["the pre-", "vious scan"], "the previous\nscan"),
+        (["an in-", "complete response"], "an incomplete\nresponse"),
+        (["spleen and lesion, lesion-", "spleen ratio"], "spleen and lesion, lesion-spleen\nratio"),
         (["arranged a follow-", "up in May"], "arranged a follow-up\nin May"),
         (["she is follow-", "ing the plan"], "she is following\nthe plan"),
         (["on T1-", "weighted images"], "on T1-weighted\nimages"),
@@ -207,6 +269,20 @@ fn ligatures_are_read_as_letters() {
 }
 
 #[test]
+fn signs_of_a_font_of_signs_are_known_without_a_map() {
+    let resources = "/Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>
+        /S<</Type/Font/Subtype/TrueType/BaseFont/ABCDEF+SymbolMT/FirstChar 32/LastChar 33/Widths[500 500]>>>>";
+    let content = "BT /F 10 Tf 50 700 Td (Size ) Tj /S 10 Tf (\\263) Tj /F 10 Tf [-600 (10 mm)] TJ ET";
+    let mut draft = Draft::new();
+    let content = draft.stream("", content);
+    let page = draft.object(format!("<</Type/Page/Parent 3 0 R/Contents {content} 0 R/Resources<<{resources}>>>>"));
+    let tree = draft.object(format!("<</Type/Pages/Count 1/MediaBox[0 0 600 800]/Kids[{page} 0 R]>>"));
+    let root = draft.object(format!("<</Type/Catalog/Pages {tree} 0 R>>"));
+    let body = read(draft.finish(root), || ()).expect("readable").body;
+    assert_eq!(body.replace(' ', ""), "Size≥10mm");
+}
+
+#[test]
 fn a_rotated_page_is_read_as_it_is_displayed_and_text_along_its_margin_comes_last() {
     let content = "BT /F 10 Tf 0 1 -1 0 100 50 Tm (First line) Tj ET BT /F 10 Tf 0 1 -1 0 112 50 Tm (second line) Tj ET
                    BT /F 6 Tf 50 700 Td (Form 1) Tj ET";
@@ -236,6 +312,67 @@ fn pages_are_told_apart_and_those_that_are_pictures_are_told() {
     assert!(refusal.detail.contains("None of its 2 pages"), "{}", refusal.detail);
     let blank = read(document(&[text("")], ""), || ()).expect("nothing to tell");
     assert!(blank.body.is_empty() && blank.unread.is_empty());
+}
+
+/// The reading of pages with lines of text from the top down, two of which stand at the very top and bottom.
+fn of_pages(pages: &[(&str, &[&str], &str)]) -> Reading {
+    let contents: Vec<String> = pages
+        .iter()
+        .map(|(head, lines, foot)| {
+            let lines = (0..).zip(*lines).map(|(row, line)| (700 - 12 * row, *line));
+            let all = [(770, *head)].into_iter().chain(lines).chain([(30, *foot)]);
+            let show = |(y, text): (i32, &str)| format!("BT /F 10 Tf 50 {y} Td ({text}) Tj ET ");
+            all.map(show).collect()
+        })
+        .collect();
+    let pages: Vec<Sketch<'_>> = contents.iter().map(|content| Sketch { content, ..Sketch::default() }).collect();
+    read(document(&pages, ""), || ()).expect("readable")
+}
+
+#[test]
+fn heads_and_feet_of_pages_are_put_behind_the_text_and_sentences_go_on_overleaf() {
+    let reading = of_pages(&[
+        (
+            "Example Hospital",
+            &[
+                "FINDINGS",
+                "The liver has no new lesion and the known ones",
+                "are smaller, which fits with a response of the metas-",
+            ],
+            "Page 9 of 10",
+        ),
+        (
+            "Example Hospital",
+            &["tases to treatment.", "Bones: the lesion in the third lumbar vertebra is of"],
+            "Page 10 of 10",
+        ),
+        ("Example Hospital", &["12 mm.", "No new lesion."], "Stable disease."),
+    ]);
+    let text = "FINDINGS\nThe liver has no new lesion and the known ones\nare smaller, which fits with a response of the metastases\n\
+                to treatment.\nBones: the lesion in the third lumbar vertebra is of\n12 mm.\nNo new lesion.\n\nStable disease.";
+    assert_eq!(reading.body, format!("{text}\n\nExample Hospital\n\nPage 9 of 10"));
+    let marked = reading.headings.iter().map(|marked| (marked.kind, &reading.body[marked.range.clone()]));
+    let expected = [(Some(SectionKind::Header), "Example Hospital"), (Some(SectionKind::Footer), "Page 9 of 10")];
+    assert_eq!(marked.collect::<Vec<_>>(), expected);
+    let at = reading.body.find("12 mm").expect("in the text");
+    assert_eq!(reading.map.locate(&reading.body, &(at..at + 5)), Some(Place::Pages(3, 3)));
+}
+
+#[test]
+fn what_comes_again_in_the_text_stays_there() {
+    for (head, foot) in [("IMPRESSION: Stable disease.", "x"), ("Size: 12 mm", "Lesion 3: 10 mm"), ("a", "Lesion 1")] {
+        let line = ["Liver: normal.", "Lesion 2"];
+        let (other_head, other_foot) = (head.replace("12", "10"), foot.replace('1', "7"));
+        let reading = of_pages(&[(head, &line, foot), (&other_head, &line, &other_foot)]);
+        assert_eq!(reading.body.matches("Liver").count(), 2, "{}", reading.body);
+        for told in [head, foot, &other_head, &other_foot].into_iter().filter(|told| told.len() > 1) {
+            let times = [head, foot, &other_head, &other_foot].iter().filter(|other| **other == told).count();
+            assert_eq!(reading.body.matches(told).count(), times, "{}", reading.body);
+        }
+    }
+    // A page of one line has no head.
+    let one = Sketch { content: "BT /F 10 Tf 50 770 Td (Only this) Tj ET", ..Sketch::default() };
+    assert_eq!(read(document(&[one, one], ""), || ()).expect("readable").body, "Only this\n\nOnly this");
 }
 
 #[test]
@@ -297,6 +434,25 @@ fn the_values_of_form_fields_are_read_and_comments_and_files_are_told() {
     assert_eq!(reading.notes, ["1 comments on its pages were not read"]);
     assert_eq!(reading.unread[0].0, "files");
     assert!(reading.unread[0].1.detail.starts_with("2 "), "{}", reading.unread[0].1.detail);
+}
+
+#[test]
+fn what_is_ticked_and_chosen_is_read_and_passwords_are_not() {
+    let entries = "/Annots[<</Subtype/Widget/FT/Btn/AS/Yes/V/Yes/Rect[50 700 60 710]>>
+                    <</Subtype/Widget/FT/Btn/AS/Off/V/Off/Rect[50 680 60 690]>>
+                    <</Subtype/Widget/Parent<</FT/Btn/Ff 32768/V/SD>>/AP<</N<</SD 2 0 R>>>>/Rect[50 660 60 670]>>
+                    <</Subtype/Widget/Parent<</FT/Btn/Ff 32768/V/SD>>/AP<</N<</PD 2 0 R>>>>/Rect[50 640 60 650]>>
+                    <</Subtype/Widget/FT/Btn/Ff 65536/Rect[50 620 60 630]>>
+                    <</Subtype/Widget/FT/Ch/V(1)/Opt[[(0)(none)][(1)(Partial response)]]/Rect[80 598 300 612]>>
+                    <</Subtype/Widget/FT/Tx/Ff 8192/V(secret)/Rect[150 598 300 612]>>]";
+    let labels = ["New lesions", "Biopsy", "Stable", "Progressive", "Send"];
+    let content: String = (0..)
+        .zip(labels)
+        .map(|(row, label)| format!("BT /F 10 Tf 64 {} Td ({label}) Tj ET ", 702 - 20 * row))
+        .collect();
+    let reading = read(document(&[Sketch { content: &content, entries, resources: "" }], ""), || ()).expect("readable");
+    let lines: Vec<&str> = reading.body.lines().filter(|line| !line.is_empty()).collect();
+    assert_eq!(lines, ["☒ New lesions", "☐ Biopsy", "☒ Stable", "☐ Progressive", "Send", "Partial response"]);
 }
 
 #[test]

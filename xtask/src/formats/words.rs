@@ -1,6 +1,6 @@
 //! Words and letters, counted alike for both sides of a comparison.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// The words of a text: runs of letters and digits.
 fn words(text: &str) -> HashMap<&str, usize> {
@@ -37,6 +37,20 @@ pub(super) fn without_link_targets(text: &str) -> String {
         rest = behind;
     }
     kept + rest
+}
+
+/// What `pdftotext` printed, without the heads and feet of pages that `given` has once: lines that come again, their
+/// numbers aside, while `given` has one like them.
+pub(super) fn without_repeated_heads(printed: &str, given: &str) -> String {
+    let like = |line: &str| line.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    let mut counts = HashMap::new();
+    for line in given.lines() {
+        *counts.entry(like(line)).or_insert(0_usize) += 1;
+    }
+    let mut seen = HashSet::new();
+    // A number alone is like any other: pages count.
+    let kept = printed.lines().filter(|line| seen.insert(like(line)) || counts.get(&like(line)) != Some(&1));
+    kept.collect::<Vec<_>>().join("\n")
 }
 
 /// Letters and digits alone: what layout cannot change.
