@@ -107,16 +107,11 @@ impl Exchange {
         }
         let (own_id, hash) = (author::device_id(&answer.model), answer.model.sha256.hex());
         let ours = Ours { resource_type: "Device", id: &own_id, system: SYSTEM_MODEL_SHA256, value: &hash };
-        let untold = match source.look_up(&ours, None).await? {
-            LookedUp::There(standing) => Ok(standing),
-            LookedUp::Nowhere => Err(None),
-            LookedUp::Untold(error) => Err(Some(error)),
-        };
-        let standing = match untold {
-            Ok(standing) => standing,
-            Err(untold) => {
+        let standing = match source.look_up(&ours, None).await? {
+            LookedUp::There(standing) => standing,
+            looked_up => {
                 let device = author::device(&answer.model, None)?;
-                let doubt = Doubt { attempt: job.attempt, untold };
+                let doubt = Doubt { attempt: job.attempt, untold: looked_up.untold() };
                 self.create(source, &ours, doubt, |id| Ok(said(source, under(&device, &own_id, id)))).await?.0
             }
         };
@@ -216,6 +211,7 @@ impl Exchange {
         if by_id && !arrived {
             arrived = match source.put_new("Provenance", &own_id, said(source, authored.clone())).await {
                 Err(error) if job.attempt >= WAY_ATTEMPTS_MAX && error.fault.may_be_of_the_way() => {
+                    source.learn("Provenance", Creation::Conditional);
                     has_arrived().await?
                 }
                 other => other?,
@@ -280,8 +276,7 @@ impl Letter<'_> {
                 Some(written) => return Ok(Some(written)),
                 None => None,
             },
-            LookedUp::Nowhere => None,
-            LookedUp::Untold(error) => Some(error),
+            looked_up => looked_up.untold(),
         };
         // What may be there is taken back by writing it again, in a way that makes no second one.
         if is_taken_back(self.answer.standing) && untold.is_none() {

@@ -49,6 +49,16 @@ pub enum LookedUp {
     Untold(SourceError),
 }
 
+impl LookedUp {
+    /// Why the source does not tell, if that is it.
+    pub fn untold(self) -> Option<SourceError> {
+        match self {
+            Self::Untold(error) => Some(error),
+            Self::There(_) | Self::Nowhere => None,
+        }
+    }
+}
+
 /// What creating a resource gave.
 #[derive(Debug)]
 pub enum Created {
@@ -142,7 +152,7 @@ impl Source {
         let answer = self.send(Outgoing::put(format!("{resource_type}/{id}"), resource)).await?;
         match answer.status {
             200..300 => self.written(&answer, resource_type, Some(id)).map(|_| true),
-            400 | 404 | 405 | 409 | 412 | 422 | 501 => {
+            400 | 404 | 405 | 409 | 412 | 422 | 501 if !answer.is_stray() => {
                 self.learn(resource_type, Creation::Conditional);
                 Ok(false)
             }

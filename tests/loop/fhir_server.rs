@@ -23,12 +23,19 @@ pub struct Habits {
     pub tells: bool,
     /// The bearer token that is asked for.
     pub token: Option<String>,
+    /// What it does against the standard.
+    pub oddities: Vec<Oddity>,
+}
+
+/// What a server may do against the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
     /// If-None-Exist is not looked at: a create creates.
-    pub conditions_ignored: bool,
+    IgnoresConditions,
     /// A PUT to an id that is not there creates it under another one.
-    pub gives_other_ids: bool,
+    GivesOtherIds,
     /// `identifier` is not looked at in a search, which gives all in pages of so many.
-    pub identifier_ignored: Option<usize>,
+    IgnoresIdentifier(usize),
 }
 
 impl Default for Habits {
@@ -40,9 +47,7 @@ impl Default for Habits {
             uuid_etags: false,
             tells: true,
             token: None,
-            conditions_ignored: false,
-            gives_other_ids: false,
-            identifier_ignored: None,
+            oddities: Vec::new(),
         }
     }
 }
@@ -341,8 +346,10 @@ impl State {
     }
 
     fn search(&self, resource_type: &str, query: &str) -> Reply {
-        if let Some(size) = self.habits.identifier_ignored {
-            return self.all_in_pages(resource_type, query, size);
+        for oddity in &self.habits.oddities {
+            if let Oddity::IgnoresIdentifier(size) = oddity {
+                return self.all_in_pages(resource_type, query, *size);
+            }
         }
         let (name, value) = query.split_once('=').unwrap_or((query, ""));
         let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
@@ -383,7 +390,7 @@ impl State {
             (None, None, Err(status)) => return Reply::status(status),
             _ => {}
         }
-        if known.is_none() && self.habits.gives_other_ids {
+        if known.is_none() && self.habits.oddities.contains(&Oddity::GivesOtherIds) {
             let path = self.new_path(path.split('/').next().unwrap_or_default());
             let stored = self.store(&path, resource, 1);
             return self.told(201, &path, &stored);
@@ -397,7 +404,8 @@ impl State {
         if !resource["id"].is_null() {
             return Reply::status(400);
         }
-        let condition = asked.headers.get("if-none-exist").filter(|_| !self.habits.conditions_ignored);
+        let condition =
+            asked.headers.get("if-none-exist").filter(|_| !self.habits.oddities.contains(&Oddity::IgnoresConditions));
         if let Some(condition) = condition {
             if !self.habits.conditional_create {
                 return Reply::status(412);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::fhir_server::{Fault, FhirServer, Habits};
+use crate::fhir_server::{Fault, FhirServer, Habits, Oddity};
 use crate::harness::{NOT_RESPONDED, RESPONDED, report, with_id};
 use crate::setting::{Setting, side_by_side};
 
@@ -64,6 +64,22 @@ fn a_gateway_without_a_way_to_the_source_takes_no_answer_back() {
 }
 
 #[test]
+fn a_report_is_not_annotated_without_its_text_because_of_a_gateway() {
+    let server = FhirServer::start(Habits::default());
+    server.file("/tenant/fhir/Binary/b1", "", "text/plain", RESPONDED.as_bytes());
+    let mut pointing = with_id(report(""), "r1");
+    pointing["presentedForm"] = json!([{"contentType": "text/plain", "url": "Binary/b1"}]);
+    server.put(pointing);
+    server.no_way(&["GET Binary/"]);
+    let setting = Setting::new(&server.base, "");
+    setting.fetch("DiagnosticReport/r1");
+    wait(&server, "GET Binary/b1", 2);
+    server.no_way(&[]);
+    setting.settle();
+    assert_eq!(label(&answer_of(&server, "r1")), "responded");
+}
+
+#[test]
 fn a_report_that_was_gone_and_is_there_again_as_it_was_is_answered_again() {
     let server = with_reports(Habits::default(), &["r1"]);
     let setting = Setting::new(&server.base, "");
@@ -85,7 +101,7 @@ fn a_gateway_without_a_way_swallows_no_withdrawal_and_makes_no_second_answer() {
     let servers = [
         ("update as create", Habits::default()),
         ("conditional create", create(Err(405), true)),
-        ("conditions are ignored", Habits { conditions_ignored: true, ..create(Err(405), true) }),
+        ("conditions are ignored", Habits { oddities: vec![Oddity::IgnoresConditions], ..create(Err(405), true) }),
         ("search, then create", create(Err(404), false)),
     ];
     side_by_side(&servers, |(name, habits)| {
@@ -113,19 +129,20 @@ fn a_gateway_without_a_way_swallows_no_withdrawal_and_makes_no_second_answer() {
     });
 }
 
-/// A server that creates by POST only, looks at no condition, and has not said so yet.
-fn mute(update_create: Result<(), u16>) -> Habits {
-    Habits { update_create, conditions_ignored: true, ..Habits::default() }
+/// A server that looks at no condition, and does more than that against the standard.
+fn odd(update_create: Result<(), u16>, more: &[Oddity]) -> Habits {
+    let oddities = [&[Oddity::IgnoresConditions], more].concat();
+    Habits { update_create, oddities, ..Habits::default() }
 }
 
 #[test]
 fn a_create_whose_answer_was_lost_is_sought_whatever_the_server_has_said_of_itself() {
     let servers = [
-        ("PUT is refused with 405", mute(Err(405))),
-        ("PUT is refused with 404", mute(Err(404))),
-        ("PUT is refused with 400", mute(Err(400))),
-        ("gives other ids", Habits { gives_other_ids: true, ..mute(Ok(())) }),
-        ("looks at no identifier", Habits { identifier_ignored: Some(10), ..mute(Err(405)) }),
+        ("PUT is refused with 405", odd(Err(405), &[])),
+        ("PUT is refused with 404", odd(Err(404), &[])),
+        ("PUT is refused with 400", odd(Err(400), &[])),
+        ("gives other ids", odd(Ok(()), &[Oddity::GivesOtherIds])),
+        ("looks at no identifier", odd(Err(405), &[Oddity::IgnoresIdentifier(10)])),
     ];
     let cases: Vec<_> = servers.iter().flat_map(|server| [(server, false), (server, true)]).collect();
     side_by_side(&cases, |((name, habits), killed)| {
@@ -162,7 +179,7 @@ fn a_create_whose_answer_was_lost_is_sought_whatever_the_server_has_said_of_itse
 
 #[test]
 fn a_search_that_tells_nothing_is_said_and_nothing_is_created_a_second_time() {
-    let habits = Habits { identifier_ignored: Some(1), conditional_create: false, ..mute(Err(405)) };
+    let habits = Habits { conditional_create: false, ..odd(Err(405), &[Oddity::IgnoresIdentifier(1)]) };
     let server = with_reports(habits, &["r1"]);
     let setting = Setting::new(&server.base, "");
     server.fail("POST Observation", Fault::AnswerLost);
