@@ -48,6 +48,7 @@ pub fn from_source(key: ReportKey, body: Bytes, listened_to: bool) -> Result<Fro
         source_updated_at: at_source.updated_at,
         needs_contents,
         listened_to,
+        read_back: false,
     })
 }
 

@@ -26,15 +26,16 @@ impl Exchange {
         let taken = match answer.status {
             200..300 => {
                 let listened_to = source.listens_to(&answer.body);
-                let given =
+                let mut given =
                     receive::from_source(key.clone(), answer.body, listened_to).map_err(ExchangeError::Receive)?;
+                given.read_back = true;
                 let mut intake = self.store.intake(now).await?;
                 let taken = intake.take(given).await?;
                 intake.settle(job).await?;
                 intake.commit().await?;
                 taken
             }
-            404 | 410 => {
+            _ if answer.is_gone() => {
                 let mut intake = self.store.intake(now).await?;
                 let taken = intake.take_deletion(key.clone()).await?;
                 intake.settle(job).await?;

@@ -8,16 +8,19 @@
 use super::{Exchange, ExchangeError};
 use crate::config::{FhirVersion, Write};
 use crate::domain::document::WithdrawReason;
-use crate::domain::job::{LeasedJob, OnFailure};
+use crate::domain::job::LeasedJob;
 use crate::domain::observation::{Answer, Standing as Status};
 use crate::fhir::author::{self, AtSource, SYSTEM_MODEL_SHA256, SYSTEM_OBSERVATION_ID};
 use crate::fhir::r5;
-use crate::source::{Created, Creation, Fault, Ours, Source, SourceError, Standing, Updated, says_the_same};
+use crate::source::{Created, Creation, Fault, LookedUp, Ours, Source, SourceError, Standing, Updated, says_the_same};
 use crate::store::{Emission, Remote, Written};
 use crate::telemetry;
 
 /// Tries of one job to write over an Observation that changes meanwhile.
 const UPDATES_MAX: usize = 4;
+
+/// Tries of one job before another way of creation is tried at a source that fails with this one and does not say why.
+const WAY_ATTEMPTS_MAX: i32 = 4;
 
 impl Exchange {
     /// Brings an Observation at its report's source in line with ours.
@@ -39,11 +42,12 @@ impl Exchange {
                 // It never stood there: there is nothing to take back.
                 return Ok(self.store.end_job(job).await?);
             }
-            let device = self.device(source, model_version_id, &answer).await?;
+            let device = self.device(source, job, model_version_id, &answer).await?;
             self.store.begin_writing(job, &source.name, &answer).await?;
             let letter = Letter {
                 exchange: self,
                 source,
+                job,
                 answer: &answer,
                 report_version: report_version.as_deref(),
                 device: &device,
@@ -71,7 +75,7 @@ impl Exchange {
             && remote.provenance_version < answer.version
             && let Some(id) = &remote.id
         {
-            let device = self.device(source, model_version_id, &answer).await?;
+            let device = self.device(source, job, model_version_id, &answer).await?;
             let at = AtSource {
                 base: source.base(),
                 observation_id: id,
@@ -86,7 +90,13 @@ impl Exchange {
     }
 
     /// Our Device for the answer's model: its id at the source, where it is written if it is the first time.
-    async fn device(&self, source: &Source, model: i64, answer: &Answer) -> Result<String, ExchangeError> {
+    async fn device(
+        &self,
+        source: &Source,
+        job: &LeasedJob,
+        model: i64,
+        answer: &Answer,
+    ) -> Result<String, ExchangeError> {
         if let Some(id) = self.store.remote_device(&source.name, model).await? {
             return Ok(id);
         }
@@ -97,11 +107,12 @@ impl Exchange {
         }
         let (own_id, hash) = (author::device_id(&answer.model), answer.model.sha256.hex());
         let ours = Ours { resource_type: "Device", id: &own_id, system: SYSTEM_MODEL_SHA256, value: &hash };
-        let standing = match source.look_up(&ours).await? {
-            Some(standing) => standing,
-            None => {
+        let standing = match source.look_up(&ours, None).await? {
+            LookedUp::There(standing) => standing,
+            looked_up => {
                 let device = author::device(&answer.model, None)?;
-                self.create(source, &ours, |id| Ok(said(source, under(&device, &own_id, id)))).await?.0
+                let doubt = Doubt { attempt: job.attempt, untold: looked_up.untold() };
+                self.create(source, &ours, doubt, |id| Ok(said(source, under(&device, &own_id, id)))).await?.0
             }
         };
         self.store.device_written(&source.name, model, &standing.id).await?;
@@ -114,46 +125,72 @@ impl Exchange {
         &self,
         source: &Source,
         ours: &Ours<'_>,
+        doubt: Doubt,
         author: impl Fn(Option<&str>) -> Result<String, ExchangeError>,
     ) -> Result<(Standing, bool), ExchangeError> {
+        let Doubt { attempt, mut untold } = doubt;
         let first = source.creation(ours.resource_type);
         let mut creation = first;
         let mut refusal = None;
         loop {
-            // The third way has no guard of the source's own.
-            let lock = match creation {
-                Creation::SearchThenCreate => {
-                    let name = format!("{}\n{}\n{}", source.name.as_str(), ours.resource_type, ours.value);
-                    Some(self.store.creation_lock(&name).await?)
-                }
-                Creation::UpdateAsCreate | Creation::Conditional => None,
-            };
-            let created = source.create(ours, creation, &author).await;
-            if let Some(lock) = lock {
-                lock.release().await;
+            // A source that does not heed an identifier in a search does not heed it in a condition.
+            if creation == Creation::Conditional
+                && let Some(error) = untold.take_if(|error| error.fault == Fault::SearchTellsNothing)
+            {
+                return Err(error.into());
             }
-            let (standing, as_sent) = match created {
-                Ok(Created::Written(standing)) => (standing, true),
-                Ok(Created::Found(standing)) => (standing, false),
-                Ok(Created::NotOffered(error)) => match creation.next() {
-                    Some(next) => {
-                        refusal.get_or_insert(error);
-                        creation = next;
-                        continue;
+            let error = match self.create_by(source, ours, creation, &author).await {
+                Ok(Created::NotOffered(error)) => error,
+                Ok(Created::Written(standing)) => return Ok((learned(source, ours, first, creation, standing), true)),
+                Ok(Created::Found(standing)) => return Ok((learned(source, ours, first, creation, standing), false)),
+                // Whether it arrived all the same is found out before it is sent in another way.
+                Err(ExchangeError::Source(error))
+                    if attempt >= WAY_ATTEMPTS_MAX && error.fault.may_be_of_the_way() && creation.next().is_some() =>
+                {
+                    match source.look_up(ours, None).await? {
+                        LookedUp::There(standing) => return Ok((standing, false)),
+                        LookedUp::Nowhere => error,
+                        LookedUp::Untold(_) => return Err(error.into()),
                     }
-                    None => return Err(error.into()),
-                },
+                }
                 // The first refusal tells more than that of a way that nobody asked for.
-                Err(ExchangeError::Source(SourceError { fault: Fault::Refused { .. }, .. })) if refusal.is_some() => {
+                Err(ExchangeError::Source(SourceError { fault: Fault::Refused { .. } | Fault::Stray, .. }))
+                    if refusal.is_some() =>
+                {
                     return Err(refusal.map_or(ExchangeError::KeepsChanging, ExchangeError::Source));
                 }
                 Err(error) => return Err(error),
             };
-            if creation != first {
-                source.learn(ours.resource_type, creation);
+            let Some(next) = creation.next() else { return Err(error.into()) };
+            // What is answered to any content is known from now on, whatever becomes of this one.
+            if matches!(error.fault, Fault::Refused { status: 404 | 405 | 412 | 501, .. }) {
+                source.learn(ours.resource_type, next);
             }
-            return Ok((standing, as_sent));
+            refusal.get_or_insert(error);
+            creation = next;
         }
+    }
+
+    async fn create_by(
+        &self,
+        source: &Source,
+        ours: &Ours<'_>,
+        creation: Creation,
+        author: impl Fn(Option<&str>) -> Result<String, ExchangeError>,
+    ) -> Result<Created, ExchangeError> {
+        // The third way has no guard of the source's own.
+        let lock = match creation {
+            Creation::SearchThenCreate => {
+                let name = format!("{}\n{}\n{}", source.name.as_str(), ours.resource_type, ours.value);
+                Some(self.store.creation_lock(&name).await?)
+            }
+            Creation::UpdateAsCreate | Creation::Conditional => None,
+        };
+        let created = source.create(ours, creation, author).await;
+        if let Some(lock) = lock {
+            lock.release().await;
+        }
+        created
     }
 
     /// The Provenance of the version that stands there.
@@ -168,18 +205,19 @@ impl Exchange {
         let own_id = author::provenance_id(answer);
         let authored = author::provenance_at(answer, &self.base, at)?;
         let by_id = source.creation("Provenance") == Creation::UpdateAsCreate;
-        if by_id && again && source.standing("Provenance", &own_id).await?.is_some() {
-            return Ok(self.store.provenance_written(job, answer).await?);
-        }
-        let put = by_id && source.put_new("Provenance", &own_id, said(source, authored.clone())).await?;
-        // Where it cannot be searched for, one that arrived and was not acknowledged is written twice.
-        let posted = !put
-            && again
-            && match source.has_provenance(at.observation_id, answer.recorded_at).await {
-                Err(error) if error.on_failure() == OnFailure::Fail => false,
+        let has_arrived =
+            || source.has_provenance(by_id.then_some(own_id.as_str()), at.observation_id, answer.recorded_at);
+        let mut arrived = again && has_arrived().await?;
+        if by_id && !arrived {
+            arrived = match source.put_new("Provenance", &own_id, said(source, authored.clone())).await {
+                Err(error) if job.attempt >= WAY_ATTEMPTS_MAX && error.fault.may_be_of_the_way() => {
+                    source.learn("Provenance", Creation::Conditional);
+                    has_arrived().await?
+                }
                 other => other?,
             };
-        if !put && !posted {
+        }
+        if !arrived {
             source.post("Provenance", said(source, under(&authored, &own_id, None))).await?;
         }
         Ok(self.store.provenance_written(job, answer).await?)
@@ -198,10 +236,19 @@ impl Exchange {
     }
 }
 
+/// How sure it is that a resource is not there already when it is created.
+struct Doubt {
+    /// Which try of its job it is.
+    attempt: i32,
+    /// Why the source did not tell, if it was asked and did not.
+    untold: Option<SourceError>,
+}
+
 /// One version of an Observation on its way.
 struct Letter<'a> {
     exchange: &'a Exchange,
     source: &'a Source,
+    job: &'a LeasedJob,
     answer: &'a Answer,
     /// The version of the report, if the source tells.
     report_version: Option<&'a str>,
@@ -217,38 +264,48 @@ impl Letter<'_> {
     async fn observation(&self) -> Result<Option<Standing>, ExchangeError> {
         let id = &self.answer.observation_id;
         let ours = Ours { resource_type: "Observation", id, system: SYSTEM_OBSERVATION_ID, value: id };
-        let known = match (&self.remote.id, self.unsure) {
+        let looked_up = match (&self.remote.id, self.unsure) {
             (Some(id), false) => {
-                Some(Standing { id: id.clone(), etag: self.remote.etag.clone(), ..Standing::default() })
+                LookedUp::There(Standing { id: id.clone(), etag: self.remote.etag.clone(), ..Standing::default() })
             }
-            (Some(id), true) => self.source.standing("Observation", id).await?,
-            (None, true) => self.source.look_up(&ours).await?,
-            (None, false) => None,
+            (None, false) => LookedUp::Nowhere,
+            (id, true) => self.source.look_up(&ours, id.as_deref()).await?,
         };
-        if let Some(known) = known
-            && let Some(written) = self.over(known).await?
-        {
-            return Ok(Some(written));
-        }
-        if is_taken_back(self.answer.standing) {
+        let untold = match looked_up {
+            LookedUp::There(standing) => match self.over(&ours, standing).await? {
+                Some(written) => return Ok(Some(written)),
+                None => None,
+            },
+            looked_up => looked_up.untold(),
+        };
+        // What may be there is taken back by writing it again, in a way that makes no second one.
+        if is_taken_back(self.answer.standing) && untold.is_none() {
             return Ok(None);
         }
-        let (standing, as_sent) = self.exchange.create(self.source, &ours, |id| self.authored(id)).await?;
-        if as_sent { Ok(Some(standing)) } else { self.over(standing).await }
+        let doubt = Doubt { attempt: self.job.attempt, untold };
+        let (standing, as_sent) = self.exchange.create(self.source, &ours, doubt, |id| self.authored(id)).await?;
+        if as_sent { Ok(Some(standing)) } else { self.over(&ours, standing).await }
+    }
+
+    /// What stands there now; none if it is gone.
+    async fn there(&self, ours: &Ours<'_>, id: &str) -> Result<Option<Standing>, ExchangeError> {
+        match self.source.look_up(ours, Some(id)).await? {
+            LookedUp::There(standing) => Ok(Some(standing)),
+            LookedUp::Nowhere => Ok(None),
+            LookedUp::Untold(error) => Err(error.into()),
+        }
     }
 
     /// Writes over what stands there, unless it says the same already or a person has changed it; none if it is gone.
-    async fn over(&self, standing: Standing) -> Result<Option<Standing>, ExchangeError> {
+    async fn over(&self, ours: &Ours<'_>, standing: Standing) -> Result<Option<Standing>, ExchangeError> {
         let mut standing = standing;
         for _ in 0..UPDATES_MAX {
-            let resource = self.authored(Some(&standing.id))?;
             // Without an ETag, a change in between would be overwritten unseen: it is read first.
             if standing.resource.is_none() && standing.etag.is_none() {
-                match self.source.standing("Observation", &standing.id).await? {
-                    Some(read) => standing = read,
-                    None => return Ok(None),
-                }
+                let Some(read) = self.there(ours, &standing.id).await? else { return Ok(None) };
+                standing = read;
             }
+            let resource = self.authored(Some(&standing.id))?;
             if let Some(there) = &standing.resource {
                 if says_the_same(there, &resource) {
                     return Ok(Some(standing));
@@ -258,8 +315,8 @@ impl Letter<'_> {
             let etag = standing.etag.as_deref();
             match self.source.update("Observation", &standing.id, etag, resource).await? {
                 Updated::Written(written) => return Ok(Some(written)),
-                Updated::Gone => return Ok(None),
-                Updated::Changed => match self.source.standing("Observation", &standing.id).await? {
+                // It was changed, or is gone: what is there now tells.
+                Updated::Changed | Updated::Gone => match self.there(ours, &standing.id).await? {
                     Some(read) => standing = read,
                     None => return Ok(None),
                 },
@@ -301,6 +358,14 @@ impl Letter<'_> {
         let authored = author::observation_at(self.answer, &self.exchange.base, &at)?;
         Ok(said(self.source, under(&authored.json, observation_id, id)))
     }
+}
+
+/// Remembers the way that worked, if it is another one than was meant.
+fn learned(source: &Source, ours: &Ours<'_>, first: Creation, creation: Creation, standing: Standing) -> Standing {
+    if creation != first {
+        source.learn(ours.resource_type, creation);
+    }
+    standing
 }
 
 /// A resource in the version of FHIR that the source speaks.

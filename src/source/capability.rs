@@ -2,6 +2,8 @@
 
 use std::sync::{PoisonError, RwLock};
 
+use tracing::warn;
+
 use super::{Answer, Source, SourceError};
 use crate::config::{FhirVersion, SourceConfig, Write};
 use crate::fhir::json::{self, RawObject};
@@ -64,6 +66,8 @@ pub(super) struct Learned {
     capability: RwLock<Option<Capability>>,
     /// Ways of creation that turned out to be needed, whatever the source says of itself.
     creation: RwLock<Vec<(String, Creation)>>,
+    /// What it turned out to do otherwise, in words for people.
+    findings: RwLock<Vec<String>>,
 }
 
 impl Source {
@@ -78,9 +82,21 @@ impl Source {
         Ok(capability)
     }
 
-    /// What it says that it can do; none before it was asked.
+    /// What it says that it can do, and what it turned out to do otherwise; none before it was asked.
     pub fn capability(&self) -> Option<Capability> {
-        self.learned.capability.read().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut capability = self.learned.capability.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let noticed = self.learned.findings.read().unwrap_or_else(PoisonError::into_inner);
+        capability.findings.extend(noticed.iter().cloned());
+        Some(capability)
+    }
+
+    /// Remembers what it does otherwise than we need, and tells it once.
+    pub(super) fn notice(&self, finding: String) {
+        let mut noticed = self.learned.findings.write().unwrap_or_else(PoisonError::into_inner);
+        if !noticed.contains(&finding) {
+            warn!(source = self.name.as_str(), finding, "a source lacks something");
+            noticed.push(finding);
+        }
     }
 
     /// Whether it offers an interaction for a type; none if that is not known.
@@ -99,7 +115,7 @@ impl Source {
         capability.as_ref().map_or(Creation::UpdateAsCreate, |capability| capability.creation(resource_type))
     }
 
-    /// Remembers a way of creation that worked where what the source says of itself did not.
+    /// Remembers which way of creation is tried from now on, as another one turned out not to be offered.
     pub fn learn(&self, resource_type: &str, creation: Creation) {
         let mut learned = self.learned.creation.write().unwrap_or_else(PoisonError::into_inner);
         learned.retain(|(known, _)| known != resource_type);

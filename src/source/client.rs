@@ -2,19 +2,20 @@
 //! asked to, reads no more than it may, and goes nowhere but where [`Origins`] allow.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use governor::clock::DefaultClock;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
-use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, LOCATION, RETRY_AFTER};
 use reqwest::redirect::Policy;
 use reqwest::{Certificate, Identity, Method, Response};
 use tokio::sync::Semaphore;
 use url::Origin;
 
-use super::breaker::{self, Breaker};
+use super::breaker::{self, Breaker, WAIT_MAX};
 use super::credentials::{Holder, Pass};
 use super::error::{Fault, Trouble};
 use super::message::{Answer, FHIR_JSON, Outgoing, http_date, retry_after};
@@ -58,7 +59,12 @@ pub(super) struct Client {
     answer_bytes_max: usize,
     scope: String,
     clock: Arc<dyn Clock>,
+    /// What the last request to the base's origin came to: a place in [`LAST`].
+    last: AtomicU8,
 }
+
+/// What a last request can have come to. The first: there was none.
+const LAST: [&str; 3] = ["not-asked-yet", "answering", "failing"];
 
 /// What a client is made of besides the settings.
 pub(super) struct Parts {
@@ -89,6 +95,7 @@ impl Client {
             answer_bytes_max: settings.answer_bytes_max,
             scope: parts.scope,
             clock: parts.clock,
+            last: AtomicU8::new(0),
         })
     }
 
@@ -102,6 +109,21 @@ impl Client {
         self.breakers.first().is_some_and(|(_, breaker)| breaker.is_open())
     }
 
+    /// What the last request came to: `answering`, `failing`, or `not-asked-yet`.
+    pub(super) fn last(&self) -> &'static str {
+        LAST[usize::from(self.last.load(Ordering::Relaxed))]
+    }
+
+    fn note(&self, result: &Result<Answer, Fault>) {
+        let last = match result {
+            // Nothing was asked.
+            Err(Fault::LeftAlone(_) | Fault::NotAllowed(_)) => return,
+            Err(fault) if fault.is_of_the_source() => 2,
+            _ => 1,
+        };
+        self.last.store(last, Ordering::Relaxed);
+    }
+
     pub(super) fn origins(&self) -> &Origins {
         &self.origins
     }
@@ -110,7 +132,11 @@ impl Client {
     /// the request itself (404, 412, …) is an answer; one that tells of the source (401, 429, 500 and above) a fault.
     pub(super) async fn send(&self, to: Allowed, request: &Outgoing) -> Result<Answer, Fault> {
         let started = Instant::now();
+        let is_base = to.url.origin() == self.origins.base_origin();
         let result = self.with_credentials(to, request).await;
+        if is_base {
+            self.note(&result);
+        }
         let outcome = result.as_ref().map_or_else(Fault::code, |answer| outcome(answer.status));
         telemetry::source_asked(&self.name, request.method.as_str(), outcome, started.elapsed().as_secs_f64());
         telemetry::source_breaker(&self.name, self.is_open());
@@ -211,7 +237,7 @@ impl Client {
         Ok(Discovered { token_url, audience, scopes_v2 })
     }
 
-    /// Follows redirects of reads, within the origin that was asked.
+    /// Follows redirects of reads, within the origin that was asked. A write is not sent to where it was not meant for.
     async fn following(&self, to: Allowed, request: &Outgoing, pass: Option<&Pass>) -> Result<Answer, Fault> {
         let mut to = to;
         for _ in 0..=REDIRECTS_MAX {
@@ -219,8 +245,10 @@ impl Client {
             if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) {
                 return Ok(answer);
             }
-            let next = answer.location.as_deref().filter(|_| request.method == Method::GET);
-            let next = next.and_then(|location| to.url.join(location).ok());
+            if request.method != Method::GET {
+                return Err(Fault::WriteRedirected(answer.status));
+            }
+            let next = answer.location.as_deref().and_then(|location| to.url.join(location).ok());
             let next = next.and_then(|url| self.origins.named(url.as_str()).ok());
             match next {
                 Some(next) if next.url.origin() == to.url.origin() => to = next,
@@ -266,7 +294,8 @@ impl Client {
         bytes_max: usize,
     ) -> Result<Answer, Fault> {
         let mut builder = self.http.request(request.method.clone(), to.url.clone());
-        builder = builder.header(ACCEPT, request.accept.as_deref().unwrap_or(FHIR_JSON));
+        let accept = request.accept.as_deref().unwrap_or(FHIR_JSON);
+        builder = builder.header(ACCEPT, accept).header(ACCEPT_ENCODING, "identity");
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -277,7 +306,13 @@ impl Client {
             builder = builder.header(CONTENT_TYPE, *content_type).body(body.clone());
         }
         let response = builder.send().await.map_err(|error| Fault::Away(trouble(&error)))?;
-        read(response, bytes_max, self.clock.as_ref()).await
+        let encoding = encoding(response.headers());
+        let answer = read(response, bytes_max, self.clock.as_ref()).await?;
+        match encoding {
+            // A file may well lie there compressed, and is read like that; and what tells of the source tells it so, too.
+            Some(encoding) if accept.contains("json") && told_in_its_body(&answer) => Err(Fault::Encoded(encoding)),
+            _ => Ok(answer),
+        }
     }
 
     /// What an answer, or none, says of the source.
@@ -398,11 +433,26 @@ fn answer(status: u16, headers: &HeaderMap, body: Bytes, clock: &dyn Clock) -> A
         location: text(LOCATION.as_str()),
         content_location: text("content-location"),
         content_type: text(CONTENT_TYPE.as_str()),
-        retry_after: text(RETRY_AFTER.as_str()).and_then(|text| retry_after(&text, clock.now())),
+        retry_after: text(RETRY_AFTER.as_str())
+            .and_then(|text| retry_after(&text, clock.now()))
+            .map(|after| after.min(WAIT_MAX)),
         date: text("date").as_deref().and_then(http_date),
         progress: text("x-progress"),
         body,
     }
+}
+
+/// The coding that an answer came in, if any: known names only, as it goes to the log.
+fn encoding(headers: &HeaderMap) -> Option<&'static str> {
+    let text = headers.get(CONTENT_ENCODING)?.to_str().unwrap_or("unknown").trim().to_ascii_lowercase();
+    let known = ["gzip", "x-gzip", "br", "deflate", "compress", "zstd"].into_iter().find(|known| *known == text);
+    if text.is_empty() || text == "identity" { None } else { Some(known.unwrap_or("that is not known")) }
+}
+
+/// Whether we have to read the body to know what the source says.
+fn told_in_its_body(answer: &Answer) -> bool {
+    let by_status = matches!(answer.status, 300..=399 | 401 | 429 | 500..);
+    !by_status && !answer.body.is_empty()
 }
 
 fn outcome(status: u16) -> &'static str {

@@ -49,6 +49,8 @@ impl Source {
                     Some(content) => return Ok(Ok(content)),
                     None => "It was fetched, and is not a Binary with base64 data.".clone_into(&mut last),
                 },
+                // A gateway's, perhaps: a report must not be annotated without its text for that.
+                Ok(answer) if answer.is_stray() => return Err(self.refused(&answer)),
                 Ok(answer) => {
                     last = refusal(answer.status);
                     if !matches!(answer.status, 400 | 406 | 415 | 422 | 501) {

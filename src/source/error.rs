@@ -63,6 +63,29 @@ pub enum Fault {
         /// The codes of its OperationOutcome.
         issues: String,
     },
+    /// Who answered may not be the source: see [`Answer::is_stray`](super::Answer::is_stray).
+    #[error(
+        "it answered 404 without an OperationOutcome: so answers a gateway that has no way to it, and it is not known \
+         whether the resource is there"
+    )]
+    Stray,
+    /// Its search does not find a resource of ours, and would not if it were there.
+    #[error(
+        "its search by identifier gives resources without that identifier, and more pages than are read: it cannot be \
+         known whether our resource is there, and it is not created a second time"
+    )]
+    SearchTellsNothing,
+    /// The answer came in a coding that we did not ask for.
+    #[error(
+        "its answer has Content-Encoding {0}, which was not asked for (Accept-Encoding: identity): switch that off where \
+         it is added"
+    )]
+    Encoded(&'static str),
+    /// It sends a write on.
+    #[error(
+        "it answered {0} to a write and sends us on: redirects of writes are never followed (set base_url to where it is)"
+    )]
+    WriteRedirected(u16),
     /// It sends us on to where we do not go.
     #[error(
         "it answered {0} and sends us on: a redirect is followed only within base_url or one of attachment_origins"
@@ -100,11 +123,33 @@ impl Fault {
         match self {
             Self::LeftAlone(after) | Self::Wait { after, .. } => OnFailure::Later(Some(*after)),
             // A request that it cannot take must not be sent for ever; a source that fails altogether is waited for.
-            Self::Failing { answers_others: true, .. } | Self::Unexpected(_) => OnFailure::Retry,
+            Self::Failing { answers_others: true, .. } | Self::Unexpected(_) | Self::Stray | Self::Encoded(_) => {
+                OnFailure::Retry
+            }
             Self::Away(_) | Self::Failing { .. } => OnFailure::Later(None),
             Self::Unauthorized(_) | Self::NoToken(_) => OnFailure::Later(Some(UNAUTHORIZED_PAUSE)),
-            Self::NotAllowed(_) | Self::Refused { .. } | Self::Redirected(_) | Self::TooLarge(_) => OnFailure::Fail,
+            Self::NotAllowed(_)
+            | Self::Refused { .. }
+            | Self::SearchTellsNothing
+            | Self::WriteRedirected(_)
+            | Self::Redirected(_)
+            | Self::TooLarge(_) => OnFailure::Fail,
         }
+    }
+
+    /// Whether it tells of the request alone: the source answered, and does not do what we asked.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::SearchTellsNothing)
+    }
+
+    /// Whether the source may have meant this way of asking, as far as its answer tells.
+    pub fn may_be_of_the_way(&self) -> bool {
+        matches!(self, Self::Stray | Self::Failing { answers_others: true, .. })
+    }
+
+    /// Whether the source cannot be used at all as things are.
+    pub(super) fn is_of_the_source(&self) -> bool {
+        matches!(self, Self::Away(_) | Self::Failing { .. } | Self::Unauthorized(_) | Self::NoToken(_))
     }
 
     /// The outcome's label in metrics.
@@ -117,10 +162,11 @@ impl Fault {
             Self::Wait { .. } => "asked-to-wait",
             Self::Failing { .. } => "failing",
             Self::Unauthorized(_) | Self::NoToken(_) => "unauthorized",
-            Self::Refused { .. } => "refused",
-            Self::Redirected(_) => "redirected",
+            Self::Refused { .. } | Self::SearchTellsNothing => "refused",
+            Self::Stray => "not-found",
+            Self::Redirected(_) | Self::WriteRedirected(_) => "redirected",
             Self::TooLarge(_) => "too-large",
-            Self::Unexpected(_) => "unexpected",
+            Self::Unexpected(_) | Self::Encoded(_) => "unexpected",
         }
     }
 }

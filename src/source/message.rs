@@ -126,14 +126,34 @@ impl Answer {
         (200..300).contains(&self.status)
     }
 
+    /// Whether the source says that there is no such resource, or not any more: 410, or a 404 that is FHIR.
+    pub fn is_gone(&self) -> bool {
+        self.status == 410 || self.status == 404 && self.outcome().is_some()
+    }
+
+    /// A 404 without an `OperationOutcome`. A gateway that has no way to the source just now answers like this, and so says
+    /// nothing of the resource.
+    pub fn is_stray(&self) -> bool {
+        self.status == 404 && self.outcome().is_none()
+    }
+
+    /// Whether its body is a FHIR resource in JSON.
+    pub fn is_fhir(&self) -> bool {
+        self.resource().is_some()
+    }
+
+    fn resource(&self) -> Option<(String, RawObject<'_>)> {
+        let resource = RawObject::parse(json::text(&self.body).ok()?).ok()?;
+        Some((resource.get::<String>("resourceType")?, resource))
+    }
+
+    fn outcome(&self) -> Option<RawObject<'_>> {
+        self.resource().filter(|(resource_type, _)| resource_type == "OperationOutcome").map(|(_, outcome)| outcome)
+    }
+
     /// The issue codes of an `OperationOutcome`, like `invalid, required`: never its texts, which may repeat what we sent.
     pub fn issues(&self) -> String {
-        let Some(outcome) = json::text(&self.body).ok().and_then(|text| RawObject::parse(text).ok()) else {
-            return String::new();
-        };
-        if outcome.get::<String>("resourceType").as_deref() != Some("OperationOutcome") {
-            return String::new();
-        }
+        let Some(outcome) = self.outcome() else { return String::new() };
         let mut codes: Vec<String> = Vec::new();
         for code in outcome.objects("issue").iter().filter_map(|issue| issue.get::<String>("code")) {
             let is_code = (1..=32).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
@@ -180,10 +200,9 @@ mod tests {
         }
     }
 
-    #[test]
-    fn of_an_outcome_only_codes_are_told() {
-        let answer = |body: &'static str| Answer {
-            status: 422,
+    fn answer(status: u16, body: &'static str) -> Answer {
+        Answer {
+            status,
             etag: None,
             location: None,
             content_location: None,
@@ -192,12 +211,35 @@ mod tests {
             date: None,
             progress: None,
             body: Bytes::from_static(body.as_bytes()),
-        };
+        }
+    }
+
+    #[test]
+    fn only_the_source_itself_says_that_a_resource_is_gone() {
+        let outcome = r#"{"resourceType":"OperationOutcome","issue":[{"severity":"error","code":"not-found"}]}"#;
+        for (status, body, gone, stray) in [
+            (410, "", true, false),
+            (410, "<html>", true, false),
+            (404, outcome, true, false),
+            (404, "", false, true),
+            (404, "<html>no route</html>", false, true),
+            (404, r#"{"message":"no Route matched"}"#, false, true),
+            (403, "", false, false),
+            (200, "", false, false),
+        ] {
+            let answer = answer(status, body);
+            assert_eq!((answer.is_gone(), answer.is_stray()), (gone, stray), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn of_an_outcome_only_codes_are_told() {
         let outcome = answer(
+            422,
             r#"{"resourceType":"OperationOutcome","issue":[
                 {"severity":"error","code":"invalid","diagnostics":"Jane Doe"},{"code":"invalid"},{"code":"Jane Doe"}]}"#,
         );
         assert_eq!(outcome.issues(), "invalid");
-        assert_eq!(answer("<html>Jane Doe</html>").issues(), "");
+        assert_eq!(answer(422, "<html>Jane Doe</html>").issues(), "");
     }
 }

@@ -32,7 +32,7 @@ pub use error::{Fault, SourceError, Trouble};
 pub use key::{KeyError, SigningKey};
 pub use message::{Answer, FHIR_JSON, Outgoing};
 pub use origin::Refused;
-pub use write::{Created, Ours, Standing, Updated, says_the_same};
+pub use write::{Created, LookedUp, Ours, Standing, Updated, says_the_same};
 
 use capability::Learned;
 use client::{Client, Parts};
@@ -219,6 +219,9 @@ impl Source {
 
     /// The error of an answer that is not the one that was hoped for.
     pub fn refused(&self, answer: &Answer) -> SourceError {
+        if answer.is_stray() {
+            return self.error(Fault::Stray);
+        }
         self.error(Fault::Refused { status: answer.status, issues: answer.issues() })
     }
 
@@ -242,9 +245,10 @@ impl Source {
         self.client.pause()
     }
 
-    /// Whether it is left alone because it did not answer.
-    pub fn is_left_alone(&self) -> bool {
-        self.client.is_open()
+    /// How it stands, in a word: `left-alone` because it did not answer, else by its last answer `answering` or `failing`,
+    /// or `not-asked-yet`.
+    pub fn state(&self) -> &'static str {
+        if self.client.is_open() { "left-alone" } else { self.client.last() }
     }
 
     /// Whether the settings ask for a report like this one.

@@ -5,8 +5,12 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use url::form_urlencoded::byte_serialize;
 
-use super::{Answer, Creation, Outgoing, Source, SourceError};
+use super::{Answer, Creation, Fault, Outgoing, Source, SourceError};
+use crate::domain::job::OnFailure;
 use crate::fhir::json;
+
+/// Pages of a search that are read for one resource of ours. A source that heeds the identifier needs one.
+const SEARCH_PAGES_MAX: usize = 20;
 
 /// A resource of ours: which one it is, whatever its content.
 #[derive(Clone, Copy, Debug)]
@@ -32,6 +36,27 @@ pub struct Standing {
     pub version: Option<String>,
     /// Itself, if it was told.
     pub resource: Option<Value>,
+}
+
+/// What looking for a resource of ours gave.
+#[derive(Debug)]
+pub enum LookedUp {
+    /// It is there.
+    There(Standing),
+    /// It is not there: the source says so.
+    Nowhere,
+    /// The source does not tell. Only a way of creation that has a guard of the source's own may be used.
+    Untold(SourceError),
+}
+
+impl LookedUp {
+    /// Why the source does not tell, if that is it.
+    pub fn untold(self) -> Option<SourceError> {
+        match self {
+            Self::Untold(error) => Some(error),
+            Self::There(_) | Self::Nowhere => None,
+        }
+    }
 }
 
 /// What creating a resource gave.
@@ -72,7 +97,7 @@ impl Source {
             }
             Creation::Conditional => Outgoing::post(ours.resource_type, author(None)?).if_none_exist(&ours.query()),
             Creation::SearchThenCreate => {
-                if let Some(found) = self.search(ours).await?.into_iter().next() {
+                if let Some(found) = self.search(ours).await? {
                     return Ok(Created::Found(found));
                 }
                 Outgoing::post(ours.resource_type, author(None)?)
@@ -82,16 +107,17 @@ impl Source {
         let fallback = (creation == Creation::UpdateAsCreate).then_some(ours.id);
         match (creation, answer.status) {
             (Creation::Conditional, 200 | 304) => self.adopt(ours, &answer).await.map(Created::Found).map_err(E::from),
-            (_, 200..300) => match standing(&answer, ours.resource_type, fallback) {
+            (_, 200..300) => match self.written(&answer, ours.resource_type, fallback)? {
                 Some(standing) => Ok(Created::Written(standing)),
                 // It was created, and the source does not say under which id.
                 None => self.adopt(ours, &answer).await.map(Created::Written).map_err(E::from),
             },
-            (Creation::UpdateAsCreate, 409) => match self.look_up(ours).await? {
-                Some(found) => Ok(Created::Found(found)),
-                None => Ok(Created::NotOffered(self.refused(&answer))),
+            (Creation::UpdateAsCreate, 409) => match self.look_up(ours, None).await? {
+                LookedUp::There(found) => Ok(Created::Found(found)),
+                LookedUp::Nowhere | LookedUp::Untold(_) => Ok(Created::NotOffered(self.refused(&answer))),
             },
             (Creation::SearchThenCreate, _) => Err(self.refused(&answer).into()),
+            _ if answer.is_stray() => Err(self.refused(&answer).into()),
             _ => Ok(Created::NotOffered(self.refused(&answer))),
         }
     }
@@ -111,11 +137,12 @@ impl Source {
         };
         let answer = self.send(request).await?;
         match answer.status {
-            200..300 => standing(&answer, resource_type, Some(id))
+            200..300 => self
+                .written(&answer, resource_type, Some(id))?
                 .map(Updated::Written)
                 .ok_or_else(|| self.unexpected("an update without an id")),
             409 | 412 => Ok(Updated::Changed),
-            404 | 410 => Ok(Updated::Gone),
+            _ if answer.is_gone() => Ok(Updated::Gone),
             _ => Err(self.refused(&answer)),
         }
     }
@@ -124,8 +151,8 @@ impl Source {
     pub async fn put_new(&self, resource_type: &str, id: &str, resource: String) -> Result<bool, SourceError> {
         let answer = self.send(Outgoing::put(format!("{resource_type}/{id}"), resource)).await?;
         match answer.status {
-            200..300 => Ok(true),
-            400 | 404 | 405 | 409 | 412 | 422 | 501 => {
+            200..300 => self.written(&answer, resource_type, Some(id)).map(|_| true),
+            400 | 404 | 405 | 409 | 412 | 422 | 501 if !answer.is_stray() => {
                 self.learn(resource_type, Creation::Conditional);
                 Ok(false)
             }
@@ -136,83 +163,138 @@ impl Source {
     /// Posts a resource.
     pub async fn post(&self, resource_type: &str, resource: String) -> Result<(), SourceError> {
         let answer = self.send(Outgoing::post(resource_type, resource)).await?;
-        if answer.is_success() { Ok(()) } else { Err(self.refused(&answer)) }
+        if answer.is_success() {
+            self.written(&answer, resource_type, None).map(drop)
+        } else {
+            Err(self.refused(&answer))
+        }
     }
 
-    /// The resource under this id; none if there is none any more.
+    /// What a write that was answered 2xx gave; none if the answer does not say under which id it stands. A page that asks
+    /// people to log in is answered 200, too.
+    fn written(&self, answer: &Answer, resource_type: &str, id: Option<&str>) -> Result<Option<Standing>, SourceError> {
+        let told = answer.etag.is_some() || answer.location.is_some();
+        if !told && !answer.body.is_empty() && !answer.is_fhir() {
+            return Err(
+                self.unexpected("a write was answered with a body that is no FHIR, and with neither ETag nor Location")
+            );
+        }
+        Ok(standing(answer, resource_type, id))
+    }
+
+    /// The resource under this id; none if the source says that there is none any more.
     pub async fn standing(&self, resource_type: &str, id: &str) -> Result<Option<Standing>, SourceError> {
         let answer = self.read(&format!("{resource_type}/{id}")).await?;
         match answer.status {
             200..300 => standing(&answer, resource_type, Some(id))
+                .filter(|standing| standing.id == id && standing.resource.is_some())
                 .map(Some)
-                .ok_or_else(|| self.unexpected("another resource than the one that was read")),
-            404 | 410 => Ok(None),
+                .ok_or_else(|| self.unexpected("another resource than the one that was read, or none")),
+            _ if answer.is_gone() => Ok(None),
             _ => Err(self.refused(&answer)),
         }
     }
 
-    /// Looks for a resource of ours, of which it is not known whether it arrived: under our id, then by its identifier.
-    pub async fn look_up(&self, ours: &Ours<'_>) -> Result<Option<Standing>, SourceError> {
-        let answer = self.read(&format!("{}/{}", ours.resource_type, ours.id)).await?;
-        if answer.is_success()
-            && let Some(standing) = standing(&answer, ours.resource_type, Some(ours.id))
-            && standing.resource.as_ref().is_none_or(|resource| ours.is_identified(resource))
-        {
-            return Ok(Some(standing));
-        }
-        if self.creation(ours.resource_type) == Creation::UpdateAsCreate {
-            return Ok(None);
-        }
-        match self.search(ours).await {
-            Ok(found) => Ok(found.into_iter().next()),
-            // A source that cannot be searched: a conditional create will find what is there.
-            Err(_) if self.creation(ours.resource_type) == Creation::Conditional => Ok(None),
-            Err(error) => Err(error),
+    /// Looks for a resource of ours, of which it is not known whether it is there: under its id, then by its identifier.
+    /// `known` is the id under which it stood before, else it is the one that we give it.
+    pub async fn look_up(&self, ours: &Ours<'_>, known: Option<&str>) -> Result<LookedUp, SourceError> {
+        let unread = match self.standing(ours.resource_type, known.unwrap_or(ours.id)).await {
+            Ok(Some(standing)) => return Ok(LookedUp::There(standing)),
+            Ok(None) => None,
+            Err(error) if error.fault.is_refusal() || error.fault == Fault::Stray => Some(error),
+            Err(error) => return Err(error),
+        };
+        // Also where our id was not there: a server may have given it another, or let us create it in another way.
+        match (self.search(ours).await, unread) {
+            (Ok(Some(found)), _) => Ok(LookedUp::There(found)),
+            // What stood there and cannot be read now is not gone for that.
+            (_, Some(error)) if known.is_some() => Err(error),
+            (Ok(None), _) => Ok(LookedUp::Nowhere),
+            (Err(error), _) if !error.fault.is_refusal() => Err(error),
+            (Err(_), None) if known.is_some() => Ok(LookedUp::Nowhere),
+            (Err(error), _) => Ok(LookedUp::Untold(error)),
         }
     }
 
-    /// The resources that carry our identifier, the oldest first. Whatever else a search gives is passed over.
-    pub async fn search(&self, ours: &Ours<'_>) -> Result<Vec<Standing>, SourceError> {
-        let answer = self.read(&format!("{}?{}", ours.resource_type, ours.query())).await?;
-        if !answer.is_success() {
-            return Err(self.refused(&answer));
-        }
-        let bundle = value(&answer).ok_or_else(|| self.unexpected("a search gave no Bundle"))?;
-        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
-        let resources = entries.into_iter().map(|mut entry| entry["resource"].take());
-        let ours =
-            resources.filter(|resource| resource["resourceType"] == ours.resource_type && ours.is_identified(resource));
-        let mut found: Vec<(Option<OffsetDateTime>, Standing)> = ours
-            .filter_map(|resource| {
-                let id = resource["id"].as_str()?.to_owned();
-                let version = resource["meta"]["versionId"].as_str().map(ToOwned::to_owned);
-                let updated = resource["meta"]["lastUpdated"].as_str().and_then(instant);
-                Some((updated, Standing { id, etag: None, version, resource: Some(resource) }))
-            })
-            .collect();
-        found.sort_by(|(a, a_standing), (b, b_standing)| a.cmp(b).then_with(|| a_standing.id.cmp(&b_standing.id)));
-        Ok(found.into_iter().map(|(_, standing)| standing).collect())
+    /// The resource that carries our identifier; of several the oldest.
+    pub async fn search(&self, ours: &Ours<'_>) -> Result<Option<Standing>, SourceError> {
+        let found = self.find(ours.resource_type, &ours.query(), |resource| ours.is_identified(resource)).await?;
+        Ok(found.and_then(|resource| {
+            let id = resource["id"].as_str()?.to_owned();
+            let version = resource["meta"]["versionId"].as_str().map(ToOwned::to_owned);
+            Some(Standing { id, etag: None, version, resource: Some(resource) })
+        }))
     }
 
-    /// Whether there is a Provenance of the Observation that was recorded then.
-    pub async fn has_provenance(&self, observation_id: &str, recorded: OffsetDateTime) -> Result<bool, SourceError> {
-        let answer = self.read(&format!("Provenance?target=Observation/{observation_id}")).await?;
+    /// The resource that a search is for; of several on a page the oldest. A server that does not heed the parameter gives
+    /// all that it has, in pages: as many are read as may be.
+    async fn find(
+        &self,
+        resource_type: &str,
+        query: &str,
+        is_it: impl Fn(&Value) -> bool,
+    ) -> Result<Option<Value>, SourceError> {
+        let mut answer = self.read(&format!("{resource_type}?{query}")).await?;
         if !answer.is_success() {
             return Err(self.refused(&answer));
         }
-        let bundle = value(&answer).ok_or_else(|| self.unexpected("a search gave no Bundle"))?;
-        let entries = bundle["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
-        Ok(entries.iter().any(|entry| {
-            let resource = &entry["resource"];
+        for _ in 0..SEARCH_PAGES_MAX {
+            let mut bundle = value(&answer).ok_or_else(|| self.unexpected("a search gave no Bundle"))?;
+            let entries = bundle["entry"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let resources = entries.into_iter().map(|mut entry| entry["resource"].take());
+            let (found, others): (Vec<Value>, Vec<Value>) =
+                resources.filter(|one| one["resourceType"] == resource_type).partition(&is_it);
+            let updated = |one: &Value| one["meta"]["lastUpdated"].as_str().and_then(instant);
+            let oldest = |a: &Value, b: &Value| (updated(a), a["id"].as_str()).cmp(&(updated(b), b["id"].as_str()));
+            if let Some(found) = found.into_iter().min_by(oldest) {
+                return Ok(Some(found));
+            }
+            let parameter = query.split('=').next().unwrap_or_default();
+            if !others.is_empty() {
+                self.notice(format!(
+                    "its search on {resource_type} does not heed {parameter}: what we look for is sought in all pages"
+                ));
+            }
+            let Some(next) = next(&bundle) else { return Ok(None) };
+            answer = match self.follow(&next).await {
+                Ok(answer) if answer.is_success() => answer,
+                Err(error) if error.on_failure() != OnFailure::Fail => return Err(error),
+                // Without the rest of its pages, a search tells nothing.
+                Ok(_) | Err(_) => break,
+            };
+        }
+        Err(self.error(Fault::SearchTellsNothing))
+    }
+
+    /// Whether there is a Provenance of the Observation that was recorded then: under our id where we may give one, else by
+    /// its target.
+    pub async fn has_provenance(
+        &self,
+        own_id: Option<&str>,
+        observation_id: &str,
+        recorded: OffsetDateTime,
+    ) -> Result<bool, SourceError> {
+        if let Some(id) = own_id {
+            match self.standing("Provenance", id).await {
+                Ok(Some(_)) => return Ok(true),
+                Err(error) if error.on_failure() != OnFailure::Fail => return Err(error),
+                Ok(None) | Err(_) => {}
+            }
+        }
+        let is_it = |resource: &Value| {
             let targets = resource["target"].as_array().map(Vec::as_slice).unwrap_or_default();
             let about = |target: &Value| {
                 let text = target["reference"].as_str().unwrap_or_default();
                 text.split('/').any(|segment| segment == observation_id)
             };
-            resource["resourceType"] == "Provenance"
-                && resource["recorded"].as_str().and_then(instant) == Some(recorded)
-                && targets.iter().any(about)
-        }))
+            resource["recorded"].as_str().and_then(instant) == Some(recorded) && targets.iter().any(about)
+        };
+        let found = self.find("Provenance", &format!("target=Observation/{observation_id}"), is_it).await;
+        match found {
+            // Where it cannot be searched for, one that arrived and was not acknowledged is written twice.
+            Err(error) if error.on_failure() == OnFailure::Fail => Ok(false),
+            other => other.map(|found| found.is_some()),
+        }
     }
 
     /// What a conditional create found, or a create made without saying where.
@@ -228,8 +310,7 @@ impl Source {
                 return Ok(standing);
             }
         }
-        let found = self.search(ours).await?.into_iter().next();
-        found.ok_or_else(|| self.unexpected("a resource was found or created, and cannot be found"))
+        self.search(ours).await?.ok_or_else(|| self.unexpected("a resource was found or created, and cannot be found"))
     }
 }
 
@@ -248,6 +329,12 @@ impl Ours<'_> {
 
 fn value(answer: &Answer) -> Option<Value> {
     serde_json::from_str(json::text(&answer.body).ok()?).ok()
+}
+
+/// The next page of a search.
+fn next(bundle: &Value) -> Option<String> {
+    let links = bundle["link"].as_array()?;
+    links.iter().find(|link| link["relation"] == "next")?["url"].as_str().map(ToOwned::to_owned)
 }
 
 fn instant(text: &str) -> Option<OffsetDateTime> {

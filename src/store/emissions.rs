@@ -170,14 +170,21 @@ impl Store {
         why: &str,
         now: OffsetDateTime,
     ) -> Result<(), StoreError> {
-        self.abandon_job(job, why, now).await?;
-        sqlx::query("UPDATE emissions SET failure = $2 WHERE observation_id = $1")
+        // First, so that no job is given up without it. Of an Observation whose writing was not even begun, nothing is
+        // remembered yet.
+        let remember = "INSERT INTO emissions (observation_id, source, failure)
+             SELECT observation_id, jobs.source, $2 FROM observations, jobs
+             WHERE observation_id = $1 AND job_id = $3 AND lease = $4
+             ON CONFLICT (observation_id) DO UPDATE SET failure = excluded.failure";
+        sqlx::query(remember)
             .bind(observation_id)
             .bind(why)
+            .bind(job.id)
+            .bind(job.lease)
             .execute(&self.pool)
             .await
-            .map(drop)
-            .map_err(while_doing("remembering why an Observation was not written back"))
+            .map_err(while_doing("remembering why an Observation was not written back"))?;
+        self.abandon_job(job, why, now).await
     }
 
     /// Our Device for a model version at a source.
@@ -219,7 +226,8 @@ impl Store {
             "SELECT count(*) FILTER (WHERE e.written_version = o.version) AS written,
                     count(*) FILTER (WHERE e.written_version < o.version AND e.failure IS NULL
                                      AND NOT (o.status = 'entered-in-error' AND e.remote_id IS NULL)) AS pending,
-                    count(*) FILTER (WHERE e.failure IS NOT NULL) AS failed
+                    count(*) FILTER (WHERE e.failure IS NOT NULL
+                                     AND NOT (o.status = 'entered-in-error' AND e.begun_version = 0)) AS failed
              FROM emissions e JOIN observations o USING (observation_id) WHERE e.source = $1",
         )
         .bind(source.as_str())

@@ -46,13 +46,15 @@ impl Store {
         tx.commit().await.map_err(while_doing("asking for a report"))
     }
 
-    /// Gives jobs that were given up another chance: of one source, of one kind, or all. Says how many.
+    /// Gives jobs that were given up another chance: of one source, of one kind, or all. Says how many. Those that wait for
+    /// a source are due at once, too.
     pub async fn replay(&self, source: Option<&SourceName>, kind: Option<&str>) -> Result<u64, StoreError> {
         let doing = while_doing("replaying jobs");
         let mut tx = self.pool.begin().await.map_err(&doing)?;
         let replayed = sqlx::query(
             "UPDATE jobs SET abandoned = false, attempts = 0, lease = NULL, due_at = now(), last_error = NULL
-             WHERE abandoned AND ($2::text IS NULL OR kind = $2) AND ($1::text IS NULL OR source = $1
+             WHERE (abandoned OR source IS NOT NULL AND lease IS NULL AND due_at > now() AND last_error IS NOT NULL)
+                   AND ($2::text IS NULL OR kind = $2) AND ($1::text IS NULL OR source = $1
                    OR EXISTS (SELECT 1 FROM documents JOIN reports USING (report_id)
                               WHERE documents.document_id = jobs.document_id AND reports.source = $1))",
         )

@@ -24,6 +24,8 @@ pub struct FromSource {
     /// Whether the settings ask for reports like it. One that we know is taken in all the same: its new status may take
     /// an answer back.
     pub listened_to: bool,
+    /// Whether it was just read at the report's own address: then the source has it, also if it seemed to be deleted.
+    pub read_back: bool,
 }
 
 /// What became of it.
@@ -102,6 +104,10 @@ impl Intake {
     async fn compared(&mut self, newest: &Newest, given: &FromSource) -> Result<Option<Taken>, StoreError> {
         // A document that failed is tried again when it is given again.
         if newest.failed {
+            return Ok(None);
+        }
+        // What it was before it was taken for deleted may be what it is again.
+        if newest.deleted && given.read_back {
             return Ok(None);
         }
         if !newest.deleted && newest.sha256 == given.document.sha256.0 {

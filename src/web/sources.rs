@@ -106,11 +106,7 @@ async fn view(api: &Api, source: &Source) -> Result<SourceView, ApiError> {
     Ok(SourceView {
         name: source.name.as_str().to_owned(),
         base: source.base().as_str().to_owned(),
-        state: match (source.is_left_alone(), &capability) {
-            (true, _) => "left-alone",
-            (false, Some(_)) => "answering",
-            (false, None) => "not-asked-yet",
-        },
+        state: source.state(),
         asked_again_in_seconds: source.pause().map(|pause| pause.as_secs_f64()),
         fhir_version: capability.as_ref().and_then(|capability| capability.fhir_version.clone()),
         findings: capability.map(|capability| capability.findings),
@@ -141,7 +137,7 @@ struct ReplayView {
 struct SourceView {
     name: String,
     base: String,
-    /// `answering`, `left-alone`, `not-asked-yet`.
+    /// `answering`, `failing`, `left-alone`, `not-asked-yet`.
     state: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     asked_again_in_seconds: Option<f64>,

@@ -23,6 +23,19 @@ pub struct Habits {
     pub tells: bool,
     /// The bearer token that is asked for.
     pub token: Option<String>,
+    /// What it does against the standard.
+    pub oddities: Vec<Oddity>,
+}
+
+/// What a server may do against the standard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Oddity {
+    /// If-None-Exist is not looked at: a create creates.
+    IgnoresConditions,
+    /// A PUT to an id that is not there creates it under another one.
+    GivesOtherIds,
+    /// `identifier` is not looked at in a search, which gives all in pages of so many.
+    IgnoresIdentifier(usize),
 }
 
 impl Default for Habits {
@@ -34,6 +47,7 @@ impl Default for Habits {
             uuid_etags: false,
             tells: true,
             token: None,
+            oddities: Vec::new(),
         }
     }
 }
@@ -49,6 +63,8 @@ pub enum Fault {
     Refused,
     /// It is answered with a status and a header.
     Status(u16, &'static str, String),
+    /// It is answered like this, and not done.
+    Told(u16, Vec<(&'static str, &'static str)>, &'static str),
     /// The body ends before its length.
     Truncated,
     /// Nothing comes for a while.
@@ -69,6 +85,8 @@ struct State {
     /// Other addresses: content type and bytes, for `Accept` values that hold the text.
     files: HashMap<String, Vec<(String, String, Vec<u8>)>>,
     faults: Vec<(String, Fault)>,
+    /// Beginnings of lines that something before the server has no way for.
+    no_way: Vec<&'static str>,
     asked: Vec<Asked>,
     created: usize,
 }
@@ -115,6 +133,7 @@ impl FhirServer {
             resources: BTreeMap::new(),
             files: HashMap::new(),
             faults: Vec::new(),
+            no_way: Vec::new(),
             asked: Vec::new(),
             created: 0,
         };
@@ -157,6 +176,17 @@ impl FhirServer {
         self.state().faults.push((line.to_owned(), fault));
     }
 
+    /// Lets requests whose lines begin so be answered by a gateway that has no way to the server, until told otherwise.
+    pub fn no_way(&self, lines: &[&'static str]) {
+        self.state().no_way = lines.to_vec();
+    }
+
+    /// How many requests came whose lines begin so.
+    pub fn times(&self, line: &str) -> usize {
+        let line = below(line);
+        self.state().asked.iter().filter(|asked| asked.line.starts_with(&line)).count()
+    }
+
     /// Faults that have not come up yet.
     pub fn faults_left(&self) -> usize {
         self.state().faults.len()
@@ -195,11 +225,10 @@ impl FhirServer {
         let fault = {
             let mut state = self.state();
             state.asked.push(asked.clone());
-            let at = state
-                .faults
-                .iter()
-                .position(|(line, _)| asked.line.starts_with(&line.replacen(' ', &format!(" {PATH}/"), 1)));
-            at.map(|at| state.faults.remove(at).1)
+            let at = state.faults.iter().position(|(line, _)| asked.line.starts_with(&below(line)));
+            let no_way = state.no_way.iter().any(|line| asked.line.starts_with(&below(line)));
+            let no_way = no_way.then(|| Fault::Told(404, vec![("content-type", "text/html")], "<html>no route</html>"));
+            no_way.or_else(|| at.map(|at| state.faults.remove(at).1))
         };
         match fault {
             None => write_answer(stream, &self.state().answer(&asked), false),
@@ -216,6 +245,10 @@ impl FhirServer {
             Some(Fault::Status(status, name, value)) => {
                 let answer = Reply { status, headers: vec![(name.to_owned(), value)], body: Vec::new() };
                 write_answer(stream, &answer, false);
+            }
+            Some(Fault::Told(status, headers, body)) => {
+                let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                write_answer(stream, &Reply { status, headers, body: body.into() }, false);
             }
         }
     }
@@ -313,6 +346,11 @@ impl State {
     }
 
     fn search(&self, resource_type: &str, query: &str) -> Reply {
+        for oddity in &self.habits.oddities {
+            if let Oddity::IgnoresIdentifier(size) = oddity {
+                return self.all_in_pages(resource_type, query, *size);
+            }
+        }
         let (name, value) = query.split_once('=').unwrap_or((query, ""));
         let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy().into_owned();
         let found = self.resources.iter().filter(|(key, stored)| {
@@ -329,6 +367,17 @@ impl State {
         Reply::json(200, &json!({"resourceType": "Bundle", "type": "searchset", "entry": entries}))
     }
 
+    fn all_in_pages(&self, resource_type: &str, query: &str, size: usize) -> Reply {
+        let from: usize = query.rsplit_once("_from=").and_then(|(_, from)| from.parse().ok()).unwrap_or(0);
+        let all: Vec<_> =
+            self.resources.iter().filter(|(key, _)| key.split('/').next() == Some(resource_type)).collect();
+        let page: Vec<_> =
+            all.iter().skip(from).take(size).map(|(_, stored)| json!({"resource": stored.resource})).collect();
+        let next = json!({"relation": "next", "url": format!("{resource_type}?_from={}", from + size)});
+        let links: Vec<_> = (from + size < all.len()).then_some(next).into_iter().collect();
+        Reply::json(200, &json!({"resourceType": "Bundle", "type": "searchset", "link": links, "entry": page}))
+    }
+
     fn update(&mut self, path: &str, asked: &Asked) -> Reply {
         let Ok(resource) = serde_json::from_str::<Value>(&asked.body) else { return Reply::status(400) };
         if key(&resource) != path {
@@ -341,6 +390,11 @@ impl State {
             (None, None, Err(status)) => return Reply::status(status),
             _ => {}
         }
+        if known.is_none() && self.habits.oddities.contains(&Oddity::GivesOtherIds) {
+            let path = self.new_path(path.split('/').next().unwrap_or_default());
+            let stored = self.store(&path, resource, 1);
+            return self.told(201, &path, &stored);
+        }
         let stored = self.store(path, resource, known.as_ref().map_or(1, |known| known.version + 1));
         self.told(if known.is_some() { 200 } else { 201 }, path, &stored)
     }
@@ -350,7 +404,9 @@ impl State {
         if !resource["id"].is_null() {
             return Reply::status(400);
         }
-        if let Some(condition) = asked.headers.get("if-none-exist") {
+        let condition =
+            asked.headers.get("if-none-exist").filter(|_| !self.habits.oddities.contains(&Oddity::IgnoresConditions));
+        if let Some(condition) = condition {
             if !self.habits.conditional_create {
                 return Reply::status(412);
             }
@@ -363,10 +419,14 @@ impl State {
                 return self.told(200, &key, &stored);
             }
         }
-        self.created += 1;
-        let path = format!("{resource_type}/{}", 1000 + self.created);
+        let path = self.new_path(resource_type);
         let stored = self.store(&path, resource, 1);
         self.told(201, &path, &stored)
+    }
+
+    fn new_path(&mut self, resource_type: &str) -> String {
+        self.created += 1;
+        format!("{resource_type}/{}", 1000 + self.created)
     }
 
     fn told(&self, status: u16, path: &str, stored: &Stored) -> Reply {
@@ -374,6 +434,11 @@ impl State {
         let location = format!("http://ehr.example{PATH}/{path}/_history/{}", stored.version);
         reply.with("location", &location).with("etag", &stored.etag)
     }
+}
+
+/// A line of a request, with the path of the base.
+fn below(line: &str) -> String {
+    line.replacen(' ', &format!(" {PATH}/"), 1)
 }
 
 fn key(resource: &Value) -> String {

@@ -20,4 +20,5 @@ mod proxy;
 mod setting;
 mod smart;
 mod subscriptions;
+mod uncertain;
 mod whole;
