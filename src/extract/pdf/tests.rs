@@ -103,6 +103,10 @@ fn words_are_known_by_their_distances() {
         ("[(Sta) 20 (ble) -280 (disease)] TJ", "Stable disease"),
         ("[(S) -300 (T) -300 (A) -300 (B) -300 (L) -300 (E) -600 (N) -300 (O) -300 (W)] TJ", "STABLE NOW"),
         ("3 Tc (Stable) Tj", "Stable"),
+        ("10 Tc (FINAL REPORT) Tj", "FINAL REPORT"),
+        ("(P) Tj 15 0 Td (L) Tj 15 0 Td (A) Tj 15 0 Td (N) Tj 15 0 Td (S) Tj", "PLANS"),
+        ("(H) Tj 40 0 Td (L) Tj 40 0 Td (H) Tj 40 0 Td (L) Tj 40 0 Td (H) Tj", "H | L | H | L | H"),
+        ("[(No) -2000 (new) -2000 (disease) -2000 (seen.)] TJ", "No new disease seen."),
         ("(Stable) Tj 0.3 0 Td (Stable) Tj", "Stable"),
         ("[(Stable) -3000 (12 mm)] TJ", "Stable | 12 mm"),
         ("[(Size:) -3000 (12 mm)] TJ", "Size: 12 mm"),
@@ -446,10 +450,8 @@ fn what_is_ticked_and_chosen_is_read_and_passwords_are_not() {
                     <</Subtype/Widget/FT/Ch/V(1)/Opt[[(0)(none)][(1)(Partial response)]]/Rect[80 598 300 612]>>
                     <</Subtype/Widget/FT/Tx/Ff 8192/V(secret)/Rect[150 598 300 612]>>]";
     let labels = ["New lesions", "Biopsy", "Stable", "Progressive", "Send"];
-    let content: String = (0..)
-        .zip(labels)
-        .map(|(row, label)| format!("BT /F 10 Tf 64 {} Td ({label}) Tj ET ", 702 - 20 * row))
-        .collect();
+    let show = |(row, label): (i32, &str)| format!("BT /F 10 Tf 64 {} Td ({label}) Tj ET ", 702 - 20 * row);
+    let content: String = (0..).zip(labels).map(show).collect();
     let reading = read(document(&[Sketch { content: &content, entries, resources: "" }], ""), || ()).expect("readable");
     let lines: Vec<&str> = reading.body.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines, ["☒ New lesions", "☐ Biopsy", "☒ Stable", "☐ Progressive", "Send", "Partial response"]);
