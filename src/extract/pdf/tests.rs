@@ -218,6 +218,41 @@ fn tables_and_banners_are_read_row_by_row() {
 }
 
 #[test]
+fn a_row_whose_cells_are_wrapped_is_one_line_and_one_of_values_is_not() {
+    // The first cell stands at the middle of the row.
+    let text = body(&[
+        (50, 694, "01/2023"),
+        (120, 700, "Carboplatin and"),
+        (120, 688, "pembrolizumab"),
+        (220, 700, "Partial response in"),
+        (220, 688, "all target lesions"),
+        (50, 658, "03/2024"),
+        (120, 664, "Docetaxel with"),
+        (120, 652, "ramucirumab"),
+        (220, 658, "Stable disease"),
+    ]);
+    let rows = "01/2023 | Carboplatin and pembrolizumab | Partial response in all target lesions\n\
+         03/2024 | Docetaxel with ramucirumab | Stable disease";
+    assert_eq!(text, rows);
+    let text = body(&[
+        (50, 700, "Blood"),
+        (120, 700, "White cells"),
+        (220, 700, "3.1"),
+        (120, 688, "Haemoglobin"),
+        (220, 688, "9.8"),
+        (50, 652, "Serum"),
+        (120, 652, "Sodium"),
+        (220, 652, "139"),
+        (120, 640, "Potassium"),
+        (220, 640, "4.1"),
+    ]);
+    assert_eq!(
+        text.replace("\n\n", "\n"),
+        "Blood | White cells | 3.1\nHaemoglobin | 9.8\nSerum | Sodium | 139\nPotassium | 4.1"
+    );
+}
+
+#[test]
 fn a_heading_beside_its_text_stands_alone() {
     let text = body(&[
         (50, 700, "FINDINGS"),
