@@ -84,7 +84,9 @@ fn cells<'l>(group: &[&'l Line]) -> Option<Vec<Vec<&'l Piece>>> {
         end = end.max(piece.to);
         cells.last_mut()?.push(piece);
     }
-    cells.iter_mut().for_each(|cell| cell.sort_by(|a, b| a.base.total_cmp(&b.base)));
+    for cell in &mut cells {
+        cell.sort_by(|a, b| a.base.total_cmp(&b.base));
+    }
     Some(cells)
 }
 
