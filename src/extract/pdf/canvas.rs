@@ -30,6 +30,16 @@ pub(super) struct Glyph {
     pub(super) hidden: bool,
 }
 
+/// Ems up to which spacing makes letters stand apart; a wider one moves to another place.
+const SPACING_MAX: f32 = 2.0;
+
+impl Glyph {
+    /// Its spacing as far as it is one between letters.
+    pub(super) fn wanted_spacing(&self) -> f32 {
+        if self.spacing <= SPACING_MAX * self.em { self.spacing.max(0.0) } else { 0.0 }
+    }
+}
+
 /// The content of one page.
 #[derive(Debug, Default)]
 pub(super) struct Canvas {

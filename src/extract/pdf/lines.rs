@@ -1,7 +1,7 @@
 //! From glyphs to lines: words by their distances, lines by their baselines.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::Range;
 
 use super::canvas::{Canvas, Glyph};
@@ -135,20 +135,21 @@ fn upright_lines(canvas: &Canvas, degrees: i16, glyphs: &[&Glyph]) -> Vec<Line> 
 /// Joins letters that follow each other, in the order that they were drawn in.
 fn pieces<'c>(letters: impl Iterator<Item = Letter<'c>>) -> Vec<Piece> {
     let mut runs: Vec<Vec<Joint<'c>>> = Vec::new();
-    let mut spaced = false;
+    let (mut spaced, mut spacing) = (false, 0.0);
     for letter in letters {
         if letter.text.trim().is_empty() {
             spaced |= !letter.text.is_empty();
+            spacing += letter.glyph.wanted_spacing();
             continue;
         }
         if runs.last().and_then(|run| run.last()).is_some_and(|last| last.is_shadowed_by(&letter)) {
             continue;
         }
-        match runs.last_mut().and_then(|run| Some((run.last()?.distance_to(&letter)?, run))) {
+        match runs.last_mut().and_then(|run| Some((run.last()?.distance_to(&letter, spacing)?, run))) {
             Some((distance, run)) => run.push(Joint { letter, distance, spaced }),
             None => runs.push(vec![Joint { letter, distance: 0.0, spaced: false }]),
         }
-        spaced = false;
+        (spaced, spacing) = (false, 0.0);
     }
     runs.iter().enumerate().filter_map(|(index, run)| piece(index, run)).collect()
 }
@@ -170,13 +171,13 @@ impl Joint<'_> {
         self.letter.text == letter.text && along.abs() < near && across.abs() < near
     }
 
-    /// The distance of a letter that goes on where this one ends, in ems.
-    fn distance_to(&self, letter: &Letter<'_>) -> Option<f32> {
-        if !follows(&self.letter, letter) {
+    /// The distance of a letter that goes on where this one ends, in ems. `blanks` is the spacing of what is between them.
+    fn distance_to(&self, letter: &Letter<'_>, blanks: f32) -> Option<f32> {
+        let same_operation = self.letter.glyph.operation == letter.glyph.operation;
+        let spacing = if same_operation { self.letter.glyph.wanted_spacing() + blanks } else { 0.0 };
+        if !follows(&self.letter, letter, spacing) {
             return None;
         }
-        let same_operation = self.letter.glyph.operation == letter.glyph.operation;
-        let spacing = if same_operation { self.letter.glyph.spacing.max(0.0) } else { 0.0 };
         Some((letter.from - self.letter.to - spacing) / letter.glyph.em.max(0.1))
     }
 }
@@ -218,7 +219,7 @@ fn space_of(run: &[Joint<'_>]) -> f32 {
 const LETTER_SPACED_MIN: usize = 4;
 
 /// Whether a letter goes on where the one before it ended.
-fn follows(before: &Letter<'_>, letter: &Letter<'_>) -> bool {
+fn follows(before: &Letter<'_>, letter: &Letter<'_>, spacing: f32) -> bool {
     let (size, other) = (letter.glyph.size, before.glyph.size);
     let em = letter.glyph.em;
     let distance = letter.from - before.to;
@@ -226,7 +227,7 @@ fn follows(before: &Letter<'_>, letter: &Letter<'_>) -> bool {
         && size <= other * 1.6
         && other <= size * 1.6
         && distance >= gap::BACK * em
-        && distance <= gap::PIECE * em
+        && distance - spacing <= gap::PIECE * em
 }
 
 /// Gathers pieces into lines.
@@ -357,6 +358,7 @@ impl Row {
                 _ => pieces.push(piece),
             }
         }
+        join_spaced_capitals(&mut pieces);
         Line { pieces, edge: None }
     }
 }
@@ -366,6 +368,42 @@ const MARK_BYTES_MAX: usize = 6;
 
 /// Pieces on either side of a mark that may be the word that it belongs to: most often the next one.
 const HOSTS: usize = 3;
+
+/// Capitals that a line in wide letters has at least, and as many of them differ: fewer are marks in the columns of a
+/// table.
+const SPACED_CAPITALS_MIN: usize = 4;
+/// Distance between such letters at most, in ems.
+const SPACED_CAPITALS_GAP: f32 = 2.0;
+
+/// Joins the letters of a heading ("I M P R E S S I O N") that were placed one by one, nearly at the same distances: where
+/// the distance is much greater a word ends.
+fn join_spaced_capitals(pieces: &mut Vec<Piece>) {
+    let is_capital = |piece: &Piece| {
+        let mut characters = piece.text.chars();
+        characters.next().is_some_and(char::is_uppercase) && characters.next().is_none()
+    };
+    let letters: HashSet<&str> = pieces.iter().map(|piece| piece.text.as_str()).collect();
+    if letters.len() < SPACED_CAPITALS_MIN || !pieces.iter().all(is_capital) {
+        return;
+    }
+    let middle = |piece: &Piece| f32::midpoint(piece.from, piece.to);
+    let distances: Vec<f32> = pieces.windows(2).map(|pair| middle(&pair[1]) - middle(&pair[0])).collect();
+    let mut sorted = distances.clone();
+    sorted.sort_by(f32::total_cmp);
+    let (usual, em) = (sorted[sorted.len() / 2], pieces[0].em);
+    let within_word = |distance: f32| (distance - usual).abs() <= 0.5 * em;
+    if usual > SPACED_CAPITALS_GAP * em || !distances.iter().all(|near| within_word(*near) || *near >= 1.5 * usual) {
+        return;
+    }
+    let mut text = pieces[0].text.clone();
+    for (piece, distance) in pieces[1..].iter().zip(distances) {
+        text.extend((!within_word(distance)).then_some(' '));
+        text.push_str(&piece.text);
+    }
+    let to = pieces.last().map_or(0.0, |piece| piece.to);
+    pieces.truncate(1);
+    (pieces[0].text, pieces[0].to) = (text, to);
+}
 
 /// Lets a piece go on in the one behind it.
 fn join(last: &mut Piece, piece: &Piece) {

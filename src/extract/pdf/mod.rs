@@ -2,8 +2,9 @@
 //!
 //! `content` follows what a page draws and puts its characters on a `canvas`, with their places; `fonts` knows which
 //! characters they are. `lines` makes words and lines of them by their distances, `columns` finds the order that
-//! they are read in, `running` knows the heads and feet of pages, and `prose` joins the lines into text. The library
-//! below reads objects, streams, encryption and font programs; whatever it meets, `isolation` holds.
+//! they are read in, `tables` puts the lines of wrapped cells into rows, `running` knows the heads and feet of pages, and
+//! `prose` joins the lines into text. The library below reads objects, streams, encryption and font programs; whatever it
+//! meets, `isolation` holds.
 
 mod annotations;
 mod canvas;
@@ -17,6 +18,7 @@ mod matrix;
 mod prose;
 mod running;
 mod strings;
+mod tables;
 mod unicode;
 
 use hayro_syntax::object::Dict;
@@ -28,9 +30,11 @@ use crate::domain::narrative::UnreadReason;
 use crate::domain::source_map::Place;
 use annotations::Annotations;
 use canvas::{Budget, Canvas};
+use columns::Block;
 use content::Painter;
 use fonts::Fonts;
 use layers::Layers;
+use lines::Line;
 use matrix::Matrix;
 use prose::{PageText, Words};
 use running::{Edge, Running};
@@ -154,10 +158,15 @@ fn read_page<'a>(
     if !garbled {
         let mut shown = lines::lines(&canvas, false);
         page.edges = shown.first_mut().map(|lines| running::edges(lines, height)).unwrap_or_default();
-        page.text = prose::page(&columns::blocks(shown));
-        page.hidden = prose::page(&columns::blocks(lines::lines(&canvas, true)));
+        page.text = prose::page(&blocks(shown));
+        page.hidden = prose::page(&blocks(lines::lines(&canvas, true)));
     }
     Ok(page)
+}
+
+/// The blocks of a page in reading order, from its lines in each direction.
+fn blocks(directions: Vec<Vec<Line>>) -> Vec<Block> {
+    columns::blocks(directions).into_iter().map(tables::joined).collect()
 }
 
 /// Whether most characters of a page are unknown.

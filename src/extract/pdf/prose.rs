@@ -11,6 +11,10 @@ use crate::domain::source_map::{Place, SourceMap};
 
 /// Distance within a line from which on two pieces are cells, in ems.
 const CELL_GAP: f32 = 1.5;
+/// Words of a line at least, of which equal distances say that it was drawn out.
+const JUSTIFIED_WORDS_MIN: usize = 4;
+/// How much such distances may differ: producers measure words with another font than they show them in.
+const JUSTIFIED_TOLERANCE: f32 = 0.15;
 /// Distance between lines, as a multiple of the usual one, from which on they stand apart.
 const APART: f32 = 1.3;
 /// Line heights between the rows of a table, at most.
@@ -282,13 +286,16 @@ impl Row {
     }
 
     fn between(line: &Line, neighbours: [Option<&Line>; 2]) -> Self {
+        let justified = is_justified(line, neighbours);
         let mut cells: Vec<(f32, String)> = Vec::new();
         let mut before: Option<&Piece> = None;
         for piece in &line.pieces {
             let text = piece.text.trim();
             match (before, cells.last_mut()) {
                 // A label and its value are no two cells to a reader.
-                (Some(before), Some((_, cell))) if cell.ends_with(':') || !are_cells(before, piece, neighbours) => {
+                (Some(before), Some((_, cell)))
+                    if justified || cell.ends_with(':') || !are_cells(before, piece, neighbours) =>
+                {
                     cell.push(' ');
                     cell.push_str(text);
                 }
@@ -326,6 +333,32 @@ impl Row {
         });
         capital && !label.contains(|c: char| c.is_numeric()) && (goes_on || text.len() >= LABELLED_TEXT)
     }
+}
+
+/// Whether a line of few words was drawn out until it filled its column: all its words have the same distance, and those
+/// above and below do not begin where they do.
+fn is_justified(line: &Line, neighbours: [Option<&Line>; 2]) -> bool {
+    let pieces = &line.pieces;
+    if pieces.len() < JUSTIFIED_WORDS_MIN || pieces.iter().any(|piece| piece.text.trim().contains(' ')) {
+        return false;
+    }
+    let gaps = || pieces.windows(2).map(|pair| pair[1].from - pair[0].to);
+    let (least, most) = (gaps().fold(f32::INFINITY, f32::min), gaps().fold(0.0, f32::max));
+    let near = 0.15 * pieces[0].em;
+    let is_aligned = |piece: &&Piece| {
+        let mut others = neighbours.into_iter().flatten().flat_map(|line| &line.pieces);
+        others.any(|other| {
+            let (from, to) = (other.from - piece.from, other.to - piece.to);
+            from.abs() < near || to.abs() < near || (from + to).abs() < 2.0 * near
+        })
+    };
+    // The first and the last word stand at the column's edges in any case.
+    let inner = &pieces[1..pieces.len() - 1];
+    let is_word = |piece: &&Piece| piece.text.chars().filter(|c| c.is_alphabetic()).count() >= 2;
+    let words = pieces.iter().filter(is_word).count();
+    most - least <= near.max(JUSTIFIED_TOLERANCE * most)
+        && words * 2 > pieces.len()
+        && inner.iter().filter(is_aligned).count() * 2 < inner.len()
 }
 
 /// Whether what stands between two pieces parts cells: it is wide, or the line above or below has a wide gap there.

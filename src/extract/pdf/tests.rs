@@ -103,6 +103,10 @@ fn words_are_known_by_their_distances() {
         ("[(Sta) 20 (ble) -280 (disease)] TJ", "Stable disease"),
         ("[(S) -300 (T) -300 (A) -300 (B) -300 (L) -300 (E) -600 (N) -300 (O) -300 (W)] TJ", "STABLE NOW"),
         ("3 Tc (Stable) Tj", "Stable"),
+        ("10 Tc (FINAL REPORT) Tj", "FINAL REPORT"),
+        ("(P) Tj 15 0 Td (L) Tj 15 0 Td (A) Tj 15 0 Td (N) Tj 15 0 Td (S) Tj", "PLANS"),
+        ("(H) Tj 40 0 Td (L) Tj 40 0 Td (H) Tj 40 0 Td (L) Tj 40 0 Td (H) Tj", "H | L | H | L | H"),
+        ("[(No) -2000 (new) -2000 (disease) -2000 (seen.)] TJ", "No new disease seen."),
         ("(Stable) Tj 0.3 0 Td (Stable) Tj", "Stable"),
         ("[(Stable) -3000 (12 mm)] TJ", "Stable | 12 mm"),
         ("[(Size:) -3000 (12 mm)] TJ", "Size: 12 mm"),
@@ -211,6 +215,41 @@ fn tables_and_banners_are_read_row_by_row() {
         (300, 664, "23"),
     ]);
     assert_eq!(text, "Name: DOE, JANE | MRN: 0001\nBorn: 1950 | Sex: F\nLesion | Prior | Now\nLiver | 31 | 23");
+}
+
+#[test]
+fn a_row_whose_cells_are_wrapped_is_one_line_and_one_of_values_is_not() {
+    // The first cell stands at the middle of the row.
+    let text = body(&[
+        (50, 694, "01/2023"),
+        (120, 700, "Carboplatin and"),
+        (120, 688, "pembrolizumab"),
+        (220, 700, "Partial response in"),
+        (220, 688, "all target lesions"),
+        (50, 658, "03/2024"),
+        (120, 664, "Docetaxel with"),
+        (120, 652, "ramucirumab"),
+        (220, 658, "Stable disease"),
+    ]);
+    let rows = "01/2023 | Carboplatin and pembrolizumab | Partial response in all target lesions\n\
+         03/2024 | Docetaxel with ramucirumab | Stable disease";
+    assert_eq!(text, rows);
+    let text = body(&[
+        (50, 700, "Blood"),
+        (120, 700, "White cells"),
+        (220, 700, "3.1"),
+        (120, 688, "Haemoglobin"),
+        (220, 688, "9.8"),
+        (50, 652, "Serum"),
+        (120, 652, "Sodium"),
+        (220, 652, "139"),
+        (120, 640, "Potassium"),
+        (220, 640, "4.1"),
+    ]);
+    assert_eq!(
+        text.replace("\n\n", "\n"),
+        "Blood | White cells | 3.1\nHaemoglobin | 9.8\nSerum | Sodium | 139\nPotassium | 4.1"
+    );
 }
 
 #[test]
@@ -446,10 +485,8 @@ fn what_is_ticked_and_chosen_is_read_and_passwords_are_not() {
                     <</Subtype/Widget/FT/Ch/V(1)/Opt[[(0)(none)][(1)(Partial response)]]/Rect[80 598 300 612]>>
                     <</Subtype/Widget/FT/Tx/Ff 8192/V(secret)/Rect[150 598 300 612]>>]";
     let labels = ["New lesions", "Biopsy", "Stable", "Progressive", "Send"];
-    let content: String = (0..)
-        .zip(labels)
-        .map(|(row, label)| format!("BT /F 10 Tf 64 {} Td ({label}) Tj ET ", 702 - 20 * row))
-        .collect();
+    let show = |(row, label): (i32, &str)| format!("BT /F 10 Tf 64 {} Td ({label}) Tj ET ", 702 - 20 * row);
+    let content: String = (0..).zip(labels).map(show).collect();
     let reading = read(document(&[Sketch { content: &content, entries, resources: "" }], ""), || ()).expect("readable");
     let lines: Vec<&str> = reading.body.lines().filter(|line| !line.is_empty()).collect();
     assert_eq!(lines, ["☒ New lesions", "☐ Biopsy", "☒ Stable", "☐ Progressive", "Send", "Partial response"]);
