@@ -12,7 +12,7 @@ use crate::source::{Outgoing, Source, SourceError};
 use crate::store::{Store, StoreError, Subscription};
 use crate::telemetry;
 
-pub use making::{Made, Making, Standing, endpoint};
+pub use making::{Made, Making, Standing, endpoint, list};
 
 /// What is added to twice the promised silence before we ask: networks have their moments.
 const SILENCE_GRACE: Duration = Duration::seconds(10);
