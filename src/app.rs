@@ -25,7 +25,7 @@ use crate::pipeline::Pipeline;
 use crate::registry::{Registry, Switch};
 use crate::source::Sources;
 use crate::store::Store;
-use crate::store::embedded::{self, EmbeddedPostgres};
+use crate::store::embedded::{self, EmbeddedError, EmbeddedPostgres};
 use crate::web::{self, Access, Api, Hooks};
 use crate::{telemetry, worker};
 
@@ -53,14 +53,30 @@ pub struct Database {
 impl Database {
     /// Starts the private Postgres if one is asked for, connects, and brings the schema to this version.
     pub async fn open(config: &DatabaseConfig) -> anyhow::Result<Self> {
+        Self::open_or_join(config, false).await
+    }
+
+    /// The same for a command: beside a service that runs a private Postgres it uses that one, and leaves it running.
+    pub async fn join(config: &DatabaseConfig) -> anyhow::Result<Self> {
+        Self::open_or_join(config, true).await
+    }
+
+    async fn open_or_join(config: &DatabaseConfig, join: bool) -> anyhow::Result<Self> {
         let (options, embedded) = match database_url(config)? {
             Some(url) => (
                 url.parse::<PgConnectOptions>().map_err(|_| anyhow::anyhow!("the database URL is not understood"))?,
                 None,
             ),
             None if config.embedded => {
-                let postgres = start_postgres(config).await?;
-                (postgres.connect_options(), Some(postgres))
+                let data_dir = config.data_dir.clone().map_or_else(embedded::default_data_dir, Ok)?;
+                match EmbeddedPostgres::start(&embedded::Settings::new(data_dir)).await {
+                    Ok(postgres) => (postgres.connect_options(), Some(postgres)),
+                    Err(EmbeddedError::InUse { path, .. }) if join => {
+                        let options = embedded::running(&path).await.context("using the private Postgres that runs")?;
+                        (options, None)
+                    }
+                    Err(error) => return Err(error).context("starting the private Postgres"),
+                }
             }
             None => bail!(
                 "no database: set DATABASE_URL (or database.url_file), or run with --embedded-db for a private Postgres"
@@ -97,11 +113,6 @@ fn database_url(config: &DatabaseConfig) -> anyhow::Result<Option<String>> {
     let Some(file) = &config.url_file else { return Ok(config.url.clone()) };
     let url = std::fs::read_to_string(file).context("reading database.url_file")?;
     Ok(Some(url.trim().to_owned()))
-}
-
-async fn start_postgres(config: &DatabaseConfig) -> anyhow::Result<EmbeddedPostgres> {
-    let data_dir = config.data_dir.clone().map_or_else(embedded::default_data_dir, Ok)?;
-    EmbeddedPostgres::start(&embedded::Settings::new(data_dir)).await.context("starting the private Postgres")
 }
 
 /// Runs the service until SIGTERM or SIGINT, then drains it. A second signal ends it at once. SIGHUP reads the settings

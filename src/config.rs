@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 pub use models::{LineupConfig, ModelSettings, ModelTable};
-pub use sources::{Credentials, FhirVersion, Listen, Payload, PayloadContent, SourceConfig, Write};
+pub use sources::{Credentials, FhirVersion, Listen, Payload, PayloadContent, SourceConfig, Write, hook_secret};
 
 use crate::classify::provider::{ExecutionProvider, MissingProvider};
 
@@ -192,23 +192,24 @@ impl Config {
         let settings =
             builder.add_source(environment).build().map_err(|e| ConfigError(vec![first_line(&e.to_string())]))?;
         let mut faults = unknown_sections(&settings);
+        let (sources, unread) = tables(&settings, "sources", &mut faults);
         let mut loaded = Self {
             server: section(&settings, "server", &mut faults),
             database: section(&settings, "database", &mut faults),
             model: section(&settings, "model", &mut faults),
-            models: tables(&settings, "models", &mut faults),
-            sources: tables(&settings, "sources", &mut faults),
+            models: tables(&settings, "models", &mut faults).0,
+            sources,
             worker: section(&settings, "worker", &mut faults),
         };
         if loaded.database.url.is_none() && loaded.database.url_file.is_none() {
             loaded.database.url = std::env::var("DATABASE_URL").ok().filter(|url| !url.is_empty());
         }
-        loaded.check_values(&mut faults);
+        loaded.check_values(&unread, &mut faults);
         if faults.is_empty() { Ok(loaded) } else { Err(ConfigError(faults)) }
     }
 
-    /// Everything that types alone do not say.
-    fn check_values(&self, faults: &mut Vec<String>) {
+    /// Everything that types alone do not say. Of the sources `unread` it is not known.
+    fn check_values(&self, unread: &[String], faults: &mut Vec<String>) {
         let mut check = |holds: bool, fault: &str| {
             if !holds {
                 faults.push(fault.to_owned());
@@ -258,7 +259,7 @@ impl Config {
             );
         }
         models::check(self, faults);
-        sources::check(&self.sources, faults);
+        sources::check(&self.sources, unread, faults);
     }
 }
 
@@ -274,29 +275,30 @@ fn section<T: DeserializeOwned + Default>(settings: &config::Config, name: &str,
 }
 
 /// The tables below a section, each of the same shape; the faults of all of them. A table with a fault is there, so that
-/// whoever names it is not at fault too.
+/// whoever names it is not at fault too, and is listed.
 fn tables<T: DeserializeOwned + Default>(
     settings: &config::Config,
     name: &str,
     faults: &mut Vec<String>,
-) -> BTreeMap<String, T> {
+) -> (BTreeMap<String, T>, Vec<String>) {
     let tables = match settings.get_table(name) {
         Ok(tables) => tables,
-        Err(config::ConfigError::NotFound(_)) => return BTreeMap::new(),
+        Err(config::ConfigError::NotFound(_)) => return <_>::default(),
         Err(error) => {
             faults.push(format!("[{name}]: {}", first_line(&error.to_string())));
-            return BTreeMap::new();
+            return <_>::default();
         }
     };
-    let mut read = BTreeMap::new();
+    let (mut read, mut unread) = (BTreeMap::new(), Vec::new());
     for (key, table) in tables.into_iter().collect::<BTreeMap<_, _>>() {
         let table = table.try_deserialize::<T>().unwrap_or_else(|error| {
             faults.push(format!("[{name}.{key}]: {}", first_line(&error.to_string())));
+            unread.push(key.clone());
             T::default()
         });
         read.insert(key, table);
     }
-    read
+    (read, unread)
 }
 
 fn unknown_sections(settings: &config::Config) -> Vec<String> {

@@ -149,7 +149,8 @@ struct ReplayArgs {
 #[command(after_help = "\
 The rows hold the whole texts of reports: they are as confidential as the reports themselves. Each
 is {\"id\", \"text\", \"label\": \"Yes\"|\"No\"|\"NA\", \"category\"?, \"ambiguous\"?, \"evidence\", \"said\",
-\"comment\"?, \"decidedAt\"}.
+\"comment\"?, \"decidedAt\"}. With \"ambiguous\": true, no label is known to be right: label is what the
+machine said and the person refuted without saying what is right, or a later decision holds.
 
 Examples:
   responsum export-decisions > decisions.jsonl
@@ -254,7 +255,7 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
     let config = source(args).load()?;
     telemetry::start_logs();
     runtime()?.block_on(async {
-        let database = app::Database::open(&config.database).await?;
+        let database = app::Database::join(&config.database).await?;
         database.close().await?;
         writeln!(io::stderr(), "the schema is that of version {}", env!("CARGO_PKG_VERSION"))?;
         Ok(())
@@ -264,10 +265,12 @@ fn migrate(args: &DatabaseArgs) -> anyhow::Result<()> {
 fn subscribe(command: &subscriptions::SubscriptionsCommand) -> anyhow::Result<bool> {
     use subscriptions::SubscriptionsCommand::{Create, List, Repair};
     let (Create(at) | List(at) | Repair(at)) = command;
-    let config = Config::load(at.config.as_deref())?;
+    let config =
+        ConfigSource { file: at.config.clone(), listen: None, embedded: at.embedded_db, data_dir: at.data_dir.clone() };
+    let config = config.load()?;
     telemetry::start_logs();
     runtime()?.block_on(async {
-        let database = app::Database::open(&config.database).await?;
+        let database = app::Database::join(&config.database).await?;
         let done = subscriptions::run(command, &config, &database.store, io::stdout().lock()).await;
         database.close().await?;
         done
@@ -278,7 +281,7 @@ fn export_decisions(args: &ExportArgs) -> anyhow::Result<()> {
     let config = source(&args.database).load()?;
     telemetry::start_logs();
     runtime()?.block_on(async {
-        let database = app::Database::open(&config.database).await?;
+        let database = app::Database::join(&config.database).await?;
         let written = export::run(&database.store, args.all, &mut io::stdout().lock()).await;
         database.close().await?;
         writeln!(io::stderr(), "{} decisions", written?)?;
@@ -296,7 +299,7 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let name = name.transpose()?;
     telemetry::start_logs();
     runtime()?.block_on(async {
-        let database = app::Database::open(&config.database).await?;
+        let database = app::Database::join(&config.database).await?;
         let replayed = database.store.replay(name.as_ref(), args.kind.as_deref()).await;
         database.close().await?;
         writeln!(io::stdout(), "jobs that get another chance: {}", replayed?)?;

@@ -21,7 +21,7 @@ use crate::domain::subscription::SubscriptionState;
 use crate::fhir::page::{Found, PageError};
 use crate::notified::{GAP_GRACE_SECONDS, SEARCH_PAUSE_SECONDS};
 use crate::receive;
-use crate::source::{Criteria, Source, SourceError};
+use crate::source::{Criteria, Fault, Source, SourceError};
 use crate::store::{Intake, Store, StoreError, Subscription};
 use crate::subscriptions;
 use crate::telemetry;
@@ -41,6 +41,18 @@ pub enum CatchUpError {
 }
 
 impl CatchUpError {
+    /// Whether it is of the whole source, or of us, and another search would meet it too.
+    fn is_of_all(&self) -> bool {
+        match self {
+            Self::Source(error) => matches!(
+                error.fault,
+                Fault::LeftAlone(_) | Fault::Wait { .. } | Fault::Unauthorized(_) | Fault::NoToken(_)
+            ),
+            Self::Page(_) => false,
+            Self::Store(_) => true,
+        }
+    }
+
     /// Whether trying again may help. A source is searched again in any case: what it refuses today, people may mend.
     pub fn on_failure(&self) -> OnFailure {
         match self {
@@ -100,7 +112,14 @@ impl CatchUps {
         // What is named from now on is not expected of this search.
         let before = self.store.subscriptions(&source.name).await?;
         for subscription in before.iter().filter(|subscription| is_overdue(subscription, self.clock.now())) {
-            self.ask_for_events(source, subscription).await?;
+            match self.ask_for_events(source, subscription).await {
+                Err(error) if error.is_of_all() => return Err(error),
+                // What it does not send again, the search finds.
+                Err(error) => {
+                    tracing::warn!(source = source.name.as_str(), error = %telemetry::chain(&error), "missing events were not sent again");
+                }
+                Ok(()) => {}
+            }
         }
         let criteria = Criteria::of(&source.settings);
         if source.settings.bulk {

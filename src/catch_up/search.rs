@@ -1,5 +1,7 @@
 //! The search by `_lastUpdated`, and what takes its place where a source does not know it.
 
+use std::collections::HashSet;
+
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime, Time};
@@ -20,7 +22,10 @@ const WHOLE_PAUSE_SECONDS: f64 = 300.0;
 /// The same while something is known to be missing.
 const WHOLE_PAUSE_SECONDS_MIN: f64 = 30.0;
 
-/// Pages of one search, at most. A server whose pages lead in a circle is not followed for ever.
+/// Entries of a page that are stored in one transaction: not every server minds how many are asked for.
+const ENTRIES_AT_ONCE: usize = 500;
+
+/// Pages of one search, at most. A server that always names another page is not followed for ever.
 const PAGES_MAX: usize = 100_000;
 
 /// What became of the first page.
@@ -43,14 +48,18 @@ impl CatchUps {
         let mut texts: Vec<String> = criteria.iter().map(Criteria::text).collect();
         texts.extend(histories(source, criteria).map(|(history, _)| history));
         self.store.keep_catch_ups(&source.name, &texts).await?;
-        let mut all = true;
-        for criteria in criteria {
-            all &= self.search_one(source, &criteria.text(), Some(criteria), missing).await?;
+        let searches = criteria.iter().map(|criteria| (criteria.text(), Some(criteria)));
+        let histories = histories(source, criteria).filter(|(_, offered)| *offered).map(|(history, _)| (history, None));
+        let (mut all, mut first_error) = (true, None);
+        for (text, criteria) in searches.chain(histories) {
+            match self.search_one(source, &text, criteria, missing).await {
+                Ok(searched) => all &= searched || criteria.is_none(),
+                Err(error) if error.is_of_all() => return Err(first_error.unwrap_or(error)),
+                // What one search is refused says nothing of the others.
+                Err(error) => first_error = first_error.or(Some(error)),
+            }
         }
-        for (history, _) in histories(source, criteria).filter(|(_, offered)| *offered) {
-            self.search_one(source, &history, None, missing).await?;
-        }
-        Ok(all)
+        first_error.map_or(Ok(all), Err)
     }
 
     async fn search_one(
@@ -117,8 +126,13 @@ impl CatchUps {
         count: &str,
     ) -> Result<(), CatchUpError> {
         let from = state.complete_until.map(|until| until - overlap(source));
+        let mut seen: HashSet<String> = state.next_page.clone().into_iter().collect();
         let mut answer = match &state.next_page {
-            Some(next) => Some(source.follow(next).await?).filter(Answer::is_success),
+            Some(next) => match source.follow(next).await {
+                // Where it must not be asked for, it cannot be gone on from: what is new is on the first page.
+                Err(SourceError { fault: Fault::NotAllowed(_), .. }) => None,
+                answer => Some(answer?).filter(Answer::is_success),
+            },
             None => None,
         };
         for _ in 0..PAGES_MAX {
@@ -134,13 +148,21 @@ impl CatchUps {
                     First::NotOffered => return self.complete(source, state).await,
                 },
             };
-            let page = page::read(&current.body).map_err(CatchUpError::Page)?;
+            let mut page = page::read(&current.body).map_err(CatchUpError::Page)?;
             if state.mode == Mode::LastUpdated && ignores_time(&page, from) {
                 state.mode = Mode::Whole;
+            }
+            let in_a_circle = page.next.as_ref().is_some_and(|next| !seen.insert(next.clone()));
+            if in_a_circle {
+                // The next search begins at the first page again.
+                page.next = None;
             }
             let next = page.next.clone();
             self.take_page(source, state, page, from).await?;
             telemetry::caught_up(source.name.as_str(), "page");
+            if in_a_circle {
+                return Err(source.unexpected("the link to a search's next page leads to one that was read").into());
+            }
             let Some(next) = next else { return self.complete(source, state).await };
             let following = source.follow(&next).await?;
             if !following.is_success() {
@@ -149,9 +171,8 @@ impl CatchUps {
             }
             answer = Some(following);
         }
-        tracing::warn!(source = source.name.as_str(), "a search has too many pages; it begins anew");
-        state.next_page = None;
-        Ok(())
+        // The next search goes on from here.
+        Err(source.unexpected("a search has more than 100000 pages").into())
     }
 
     /// When the search was asked for, by the source's clock: what changes later is for the next one.
@@ -204,7 +225,7 @@ impl CatchUps {
         Ok(First::NotOffered)
     }
 
-    /// Takes a page in, and notes where the next one is, in one transaction.
+    /// Takes a page in, and notes where the next one is with the last of it.
     async fn take_page(
         &self,
         source: &Source,
@@ -216,7 +237,11 @@ impl CatchUps {
         found.sort_by(|a, b| (a.resource_type, a.id.as_str()).cmp(&(b.resource_type, b.id.as_str())));
         state.next_page = next;
         let mut intake = self.store.intake(self.clock.now()).await?;
-        for found in found {
+        for (at, found) in found.into_iter().enumerate() {
+            if at > 0 && at % ENTRIES_AT_ONCE == 0 {
+                intake.commit().await?;
+                intake = self.store.intake(self.clock.now()).await?;
+            }
             let old = found.updated_at.zip(from).is_some_and(|(updated_at, from)| updated_at < from);
             // Of a history, deletions only: what was written is found by the searches, which know what is asked for.
             let wanted = if state.mode == Mode::History { found.resource.is_none() } else { !old };

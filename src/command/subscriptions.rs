@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::domain::document::SourceName;
 use crate::source::{Source, Sources};
 use crate::store::Store;
-use crate::subscriptions::{Made, Making, Standing, endpoint};
+use crate::subscriptions::{Made, Making, Standing, endpoint, list};
 
 /// Make, show and mend our Subscriptions at the sources: by them, sources notify us of reports
 #[derive(Args)]
@@ -48,6 +48,12 @@ pub struct WhereArgs {
     /// Settings file (TOML)
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Use the private Postgres under the data directory instead of `DATABASE_URL`, also beside a running service
+    #[arg(long)]
+    pub embedded_db: bool,
+    /// Where the private Postgres keeps its data
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
     /// Where the source reaches us, if not at the origin of `server.public_url`; /hooks/NAME is added
     #[arg(long, value_name = "URL")]
     pub endpoint: Option<String>,
@@ -66,21 +72,52 @@ pub async fn run(
     let sources = Sources::build(config, &clock)?;
     let mut all_well = true;
     for source in chosen(&sources, at)? {
-        let making = Making {
-            source,
-            store,
-            clock: clock.as_ref(),
-            endpoint: endpoint_of(source, config, at)?,
-            secret: secret_of(source)?,
-        };
         writeln!(out, "{}:", source.name.as_str())?;
-        match command {
-            SubscriptionsCommand::List(_) => show(&making.list().await?, &mut out)?,
-            SubscriptionsCommand::Create(_) => all_well &= tell(&making.create().await?, &mut out)?,
-            SubscriptionsCommand::Repair(_) => all_well &= tell(&making.repair().await?, &mut out)?,
+        // What one source cannot do says nothing of the next.
+        match one(command, source, config, store, clock.as_ref()).await {
+            Ok(Done::Listed(all)) => show(&all, &mut out)?,
+            Ok(Done::Made(all)) => all_well &= tell(&all, &mut out)?,
+            Ok(Done::Polled) => writeln!(
+                out,
+                "  polled every {} s: no hook_secret_file is set, so it cannot notify us",
+                source.settings.poll_seconds
+            )?,
+            Err(error) => {
+                all_well = false;
+                writeln!(out, "  failed: {error:#}")?;
+            }
         }
     }
     Ok(all_well)
+}
+
+/// What was done at one source.
+enum Done {
+    Listed(Vec<Standing>),
+    Made(Vec<Made>),
+    /// It is one that does not notify us.
+    Polled,
+}
+
+async fn one(
+    command: &SubscriptionsCommand,
+    source: &Source,
+    config: &Config,
+    store: &Store,
+    clock: &dyn Clock,
+) -> anyhow::Result<Done> {
+    let (at, repair) = match command {
+        SubscriptionsCommand::List(_) => return Ok(Done::Listed(list(store, source).await?)),
+        SubscriptionsCommand::Create(at) => (at, false),
+        SubscriptionsCommand::Repair(at) => (at, true),
+    };
+    if source.settings.hook_secret_file.is_none() && at.source.is_none() {
+        return Ok(Done::Polled);
+    }
+    let (endpoint, secret) = (endpoint_of(source, config, at)?, secret_of(source)?);
+    let making = Making { source, store, clock, endpoint, secret };
+    let made = if repair { making.repair().await? } else { making.create().await? };
+    Ok(Done::Made(made))
 }
 
 fn chosen<'a>(sources: &'a Sources, at: &WhereArgs) -> anyhow::Result<Vec<&'a Source>> {

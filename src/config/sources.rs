@@ -17,6 +17,9 @@ pub struct SourceConfig {
     pub model: Option<String>,
     /// Its FHIR base URL. Nothing outside of it is ever called, but what `attachment_origins` and `credentials` name.
     pub base_url: Option<String>,
+    /// Other base URLs by which it calls itself and its resources, as behind a proxy: they stand for `base_url` and are never
+    /// asked.
+    pub also_known_as: Vec<String>,
     /// Whether http is right although the source is on another machine: where a tunnel or a private network keeps it safe.
     pub insecure_http: bool,
     /// The version of FHIR that it speaks.
@@ -73,6 +76,7 @@ impl Default for SourceConfig {
         Self {
             model: None,
             base_url: None,
+            also_known_as: Vec::new(),
             insecure_http: false,
             fhir_version: FhirVersion::R4,
             credentials: Credentials::None {},
@@ -203,9 +207,10 @@ pub(super) fn names(sources: &BTreeMap<String, SourceConfig>) -> Vec<SourceName>
     names
 }
 
-/// Adds what is wrong with the sources, but for what is in the files that they name: whoever reads those tells it.
-pub(super) fn check(sources: &BTreeMap<String, SourceConfig>, faults: &mut Vec<String>) {
-    for (name, settings) in sources {
+/// Adds what is wrong with the sources, but those in `unread`; and but for what is in the files that they name: whoever reads those tells it.
+pub(super) fn check(sources: &BTreeMap<String, SourceConfig>, unread: &[String], faults: &mut Vec<String>) {
+    // A table that could not be read lacks everything: that is no fault of its own.
+    for (name, settings) in sources.iter().filter(|(name, _)| !unread.contains(name)) {
         if SourceName::new(name).is_none() {
             faults.push(format!("[sources.{name}]: a name is 1 to 64 of lower-case letters, digits and \"-\""));
         }
@@ -268,6 +273,15 @@ fn check_addresses(settings: &SourceConfig, fault: &mut Fault<'_>) {
         "an absolute https URL without user, query and fragment, like https://ehr.example.org/fhir; \
          http only to this machine, or with insecure_http = true",
     );
+    for url in &settings.also_known_as {
+        // Never asked: http is as good as https.
+        let plain = url.strip_prefix("http://").map(|rest| format!("https://{rest}"));
+        fault(
+            is_base(plain.as_deref().unwrap_or(url)),
+            "also_known_as",
+            "each an absolute http or https URL without user, query and fragment, like http://ehr.internal:9999/fhir",
+        );
+    }
     for origin in &settings.attachment_origins {
         let bare = url::Url::parse(origin).is_ok_and(|url| url.path() == "/");
         fault(
@@ -347,7 +361,13 @@ fn check_listen(settings: &SourceConfig, fault: &mut Fault<'_>) {
 
 fn check_files(settings: &SourceConfig, fault: &mut Fault<'_>) {
     if let Some(file) = &settings.hook_secret_file {
-        fault(holds_secret(file), "hook_secret_file", "a file that can be read and holds one line");
+        let secret = std::fs::read_to_string(file).ok();
+        fault(
+            secret.as_deref().is_some_and(|secret| hook_secret(secret).is_some()),
+            "hook_secret_file",
+            "a file that can be read and holds one line of at least 16 characters: whoever guesses it can notify us \
+             (openssl rand -hex 32 makes one)",
+        );
     }
     fault(
         is_header(&settings.hook_secret_header),
@@ -364,10 +384,20 @@ fn is_header(name: &str) -> bool {
 
 /// Whether a file holds one line that a header can carry.
 fn holds_secret(file: &Path) -> bool {
-    std::fs::read_to_string(file).is_ok_and(|text| {
-        let text = text.trim();
-        !text.is_empty() && text.bytes().all(|b| (0x20..0x7f).contains(&b))
-    })
+    std::fs::read_to_string(file).is_ok_and(|text| !text.trim().is_empty() && is_one_line(text.trim()))
+}
+
+fn is_one_line(text: &str) -> bool {
+    text.bytes().all(|b| (0x20..0x7f).contains(&b))
+}
+
+/// Fewest characters of the secret that notifications carry: it is all that keeps others out.
+const HOOK_SECRET_CHARACTERS_MIN: usize = 16;
+
+/// The secret that the text of a `hook_secret_file` is; none if it cannot be one.
+pub fn hook_secret(text: &str) -> Option<&str> {
+    let text = text.trim();
+    (text.len() >= HOOK_SECRET_CHARACTERS_MIN && is_one_line(text)).then_some(text)
 }
 
 #[cfg(test)]
@@ -387,11 +417,35 @@ mod tests {
     }
 
     #[test]
+    fn a_table_with_an_unknown_key_has_that_fault_alone() {
+        let toml = "[sources.bulk]\nbase_url = \"https://ehr.example.org/fhir\"\nbulk_load = true";
+        let text = load(toml).expect_err("a fault").to_string();
+        assert!(text.contains("1 fault") && text.contains("bulk_load"), "{text}");
+    }
+
+    #[test]
+    fn a_secret_that_can_be_guessed_is_refused() {
+        for (secret, expected) in [("0123456789abcdef\n", true), ("0123456789abcde\n", false), ("", false)] {
+            let file = tempfile::NamedTempFile::new().expect("a file");
+            std::fs::write(file.path(), secret).expect("written");
+            let file = file.path().display();
+            let loaded = load(&format!(
+                "[sources.ehr]\nbase_url = \"https://ehr.example.org/fhir\"\nhook_secret_file = \"{file}\""
+            ));
+            match loaded {
+                Ok(_) => assert!(expected, "{secret}"),
+                Err(error) => assert!(!expected && error.to_string().contains("at least 16 characters"), "{error}"),
+            }
+        }
+    }
+
+    #[test]
     fn all_that_is_wrong_with_sources_is_told_at_once() {
         let toml = r#"
             [sources.Ehr]
             base_url = "http://ehr.example.org/fhir"
             attachment_origins = ["https://files.example.org/path", "ftp://x"]
+            also_known_as = ["ehr.internal/fhir"]
             requests_per_second_max = 0
             hook_secret_file = "/nowhere"
             hook_secret_header = "not a header"
@@ -410,6 +464,7 @@ mod tests {
             "[sources.Ehr]: a name",
             "sources.Ehr.base_url",
             "sources.Ehr.attachment_origins",
+            "sources.Ehr.also_known_as",
             "sources.Ehr.requests_per_second_max",
             "sources.Ehr.hook_secret_file",
             "sources.Ehr.hook_secret_header",

@@ -66,10 +66,12 @@ impl SourceName {
 pub struct LogicalId(String);
 
 impl LogicalId {
-    /// The id, or nothing if it is not one.
+    /// The id, or nothing if it is not one. A path that ends in `.` or `..` leads elsewhere: FHIR allows these two, and no
+    /// server can serve them.
     pub fn new(id: &str) -> Option<Self> {
         let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
-        ((1..=64).contains(&id.len()) && id.chars().all(allowed)).then(|| Self(id.to_owned()))
+        let is_one = (1..=64).contains(&id.len()) && id.chars().all(allowed) && !matches!(id, "." | "..");
+        is_one.then(|| Self(id.to_owned()))
     }
 
     /// The id of a resource that we name ourselves.

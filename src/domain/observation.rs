@@ -153,8 +153,10 @@ pub struct Answer {
     pub annotated_at: OffsetDateTime,
     /// The report that was read.
     pub report: ReportKey,
-    /// And the version of it.
+    /// And the version of it, as we count them.
     pub document_version: i32,
+    /// That version as the report's source calls it, if it tells.
+    pub source_version: Option<String>,
     /// Whom and when the report is about.
     pub about: About,
     /// Our stored narrative, which the evidence points into.

@@ -96,6 +96,7 @@ mod tests {
                 logical_id: LogicalId::new("1").expect("an id"),
             },
             document_version: 1,
+            source_version: None,
             about: About { effective, ..About::default() },
             narrative: Uuid::nil(),
             label,

@@ -1,4 +1,5 @@
-//! Says an [`Answer`] in FHIR: Observation, Provenance, Device. A pure function of the answer and our base URL.
+//! Says an [`Answer`] in FHIR: Observation, Provenance, Device. A pure function of the answer and of base URLs: ours, and
+//! that of the server that the report is on.
 //!
 //! One function serves every [`Kind`] of Observation: whoever writes them elsewhere need not tell them apart.
 
@@ -16,7 +17,7 @@ use crate::digest::sha256;
 use crate::domain::annotation::ModelVersion;
 use crate::domain::decision;
 use crate::domain::decision::{Reviewer, Trend};
-use crate::domain::document::{Effective, Identifier, Reference, ReportKind, ResourceType, WithdrawReason};
+use crate::domain::document::{Effective, Identifier, Reference, ReportKind, ResourceType, SourceName, WithdrawReason};
 use crate::domain::label::{Category, Label};
 use crate::domain::observation::{Answer, CodePoints, EvidencePlace, Kind, Standing, observation_id};
 use crate::domain::source_map::Place as SourcePlace;
@@ -47,7 +48,10 @@ pub struct AtSource<'a> {
 /// alone (the narrative, the answer that a person decided on) is absolute in both.
 struct Place<'a> {
     answer: &'a Answer,
+    /// Ours.
     base: &'a BaseUrl,
+    /// That of the server that the report is on, and whatever the report refers to.
+    reports: &'a BaseUrl,
     source: Option<&'a AtSource<'a>>,
 }
 
@@ -66,38 +70,40 @@ impl Place<'_> {
         self.source.is_none().then_some(self.answer.recorded_at)
     }
 
-    /// A resource of the server that the reports are on.
-    fn local(&self, relative: &str) -> String {
-        if self.source.is_some() { relative.to_owned() } else { self.base.join(relative) }
+    /// A resource of the server `base`, which we author for, or write to.
+    fn on(&self, base: &BaseUrl, relative: &str) -> String {
+        if self.source.is_some() { relative.to_owned() } else { base.join(relative) }
     }
 
-    /// The same with its version, if one is known.
-    fn versioned(&self, relative: &str, ours: i32, theirs: Option<&str>) -> String {
-        let version = if self.source.is_some() { theirs.map(str::to_owned) } else { Some(ours.to_string()) };
-        match version {
-            Some(version) => self.local(&format!("{relative}/_history/{version}")),
-            None => self.local(relative),
-        }
+    /// What we author: on our own API, or at the source.
+    fn authored(&self, relative: &str) -> String {
+        self.on(self.base, relative)
     }
 
     /// The report's absolute URL.
     fn report_url(&self) -> String {
-        self.source.map_or(self.base, |at| at.base).join(&self.answer.report.relative())
+        self.reports.join(&self.answer.report.relative())
     }
 
+    /// The version of the report that was read: by our count where the report is ours, else as its source calls it.
     fn report_version(&self) -> String {
-        let theirs = self.source.and_then(|at| at.report_version);
-        self.versioned(&self.answer.report.relative(), self.answer.document_version, theirs)
+        let version = match self.source {
+            Some(at) => at.report_version.map(str::to_owned),
+            None if self.answer.report.source == SourceName::local() => Some(self.answer.document_version.to_string()),
+            None => self.answer.source_version.clone(),
+        };
+        self.on(self.reports, &versioned(&self.answer.report.relative(), version.as_deref()))
     }
 
     fn observation_version(&self) -> String {
-        let theirs = self.source.and_then(|at| at.observation_version);
-        self.versioned(&format!("Observation/{}", self.id()), self.answer.version, theirs)
+        let ours = self.answer.version.to_string();
+        let version = self.source.map_or(Some(ours.as_str()), |at| at.observation_version);
+        self.authored(&versioned(&format!("Observation/{}", self.id()), version))
     }
 
     fn device(&self) -> ReferenceDraft {
         let id = self.source.map_or_else(|| device_id(&self.answer.model), |at| at.device_id.to_owned());
-        ReferenceDraft::to(self.local(&format!("Device/{id}")))
+        ReferenceDraft::to(self.authored(&format!("Device/{id}")))
     }
 
     fn narrative(&self) -> String {
@@ -106,9 +112,8 @@ impl Place<'_> {
 
     /// What a report or a setting refers to by this text; nothing for what lies within the report (`#…`).
     fn text(&self, text: &str) -> Option<String> {
-        let Some(at) = self.source else { return self.base.absolute(text) };
-        let prefix = format!("{}/", at.base.as_str());
-        (!text.starts_with('#')).then(|| text.strip_prefix(&prefix).unwrap_or(text).to_owned())
+        let Some(at) = self.source else { return self.reports.absolute(text) };
+        (!text.starts_with('#')).then(|| at.base.below(text).unwrap_or(text).to_owned())
     }
 
     fn reference(&self, reference: &Reference) -> ReferenceDraft {
@@ -130,18 +135,24 @@ impl Place<'_> {
     fn derived_from(&self) -> Vec<ReferenceDraft> {
         let reports = std::iter::once(&self.answer.report).chain(&self.answer.linked);
         let documents = reports.filter(|report| report.resource_type == ResourceType::DocumentReference);
-        documents.map(|report| ReferenceDraft::to(self.local(&report.relative()))).collect()
+        documents.map(|report| ReferenceDraft::to(self.on(self.reports, &report.relative()))).collect()
     }
 }
 
-/// The Observation of an answer, as our own API serves it.
-pub fn observation(answer: &Answer, base: &BaseUrl) -> Result<Authored, AuthoringError> {
-    observation_in(&Place { answer, base, source: None })
+/// A resource's relative URL with its version, if one is known.
+fn versioned(relative: &str, version: Option<&str>) -> String {
+    version.map_or_else(|| relative.to_owned(), |version| format!("{relative}/_history/{version}"))
+}
+
+/// The Observation of an answer, as our own API serves it. `reports` is the base URL of the server that the report is on:
+/// ours, or its source's.
+pub fn observation(answer: &Answer, base: &BaseUrl, reports: &BaseUrl) -> Result<Authored, AuthoringError> {
+    observation_in(&Place { answer, base, reports, source: None })
 }
 
 /// The Observation of an answer, as it is written to the report's source.
 pub fn observation_at(answer: &Answer, base: &BaseUrl, at: &AtSource<'_>) -> Result<Authored, AuthoringError> {
-    observation_in(&Place { answer, base, source: Some(at) })
+    observation_in(&Place { answer, base, reports: at.base, source: Some(at) })
 }
 
 fn observation_in(place: &Place<'_>) -> Result<Authored, AuthoringError> {
@@ -203,13 +214,13 @@ fn data_path(origin: &str) -> String {
 }
 
 /// The Provenance of one version of an Observation: which model made it, of which version of the report.
-pub fn provenance(answer: &Answer, base: &BaseUrl) -> Result<String, AuthoringError> {
-    provenance_in(&Place { answer, base, source: None })
+pub fn provenance(answer: &Answer, base: &BaseUrl, reports: &BaseUrl) -> Result<String, AuthoringError> {
+    provenance_in(&Place { answer, base, reports, source: None })
 }
 
 /// The same, as it is written to the report's source.
 pub fn provenance_at(answer: &Answer, base: &BaseUrl, at: &AtSource<'_>) -> Result<String, AuthoringError> {
-    provenance_in(&Place { answer, base, source: Some(at) })
+    provenance_in(&Place { answer, base, reports: at.base, source: Some(at) })
 }
 
 fn provenance_in(place: &Place<'_>) -> Result<String, AuthoringError> {
@@ -402,7 +413,7 @@ fn effective(effective: Effective) -> EffectiveDraft {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::document::{About, LogicalId, ReportKey, Sha256Digest, SourceName};
+    use crate::domain::document::{About, LogicalId, ReportKey, Sha256Digest};
     use crate::domain::label::Score;
     use crate::domain::narrative::SourceSpan;
 
@@ -419,7 +430,7 @@ mod tests {
             ],
         };
         let base = BaseUrl::new("http://x/fhir");
-        let drafts = evidence(&place, &Place { answer: &answer(), base: &base, source: None });
+        let drafts = evidence(&place, &Place { answer: &answer(), base: &base, reports: &base, source: None });
         let told: Vec<_> =
             drafts.iter().map(|d| (d.reference.as_str(), d.path.as_deref(), d.offset, d.length)).collect();
         let report = "http://x/fhir/DiagnosticReport/r/_history/2";
@@ -432,6 +443,29 @@ mod tests {
                 (report, Some("DiagnosticReport.conclusion"), 7, 2),
             ]
         );
+    }
+
+    #[test]
+    fn what_is_at_a_source_is_named_there_and_what_is_ours_here() {
+        let report = ReportKey { source: SourceName::new("ehr").expect("a name"), ..answer().report };
+        let about = About {
+            subject: Some(Reference { reference: Some("Patient/p1".to_owned()), ..Reference::default() }),
+            ..About::default()
+        };
+        let answer = Answer { report, about, source_version: Some("v7".to_owned()), ..answer() };
+        let (ours, theirs) = (BaseUrl::new("http://us/fhir"), BaseUrl::new("http://ehr/r4"));
+        let said = observation(&answer, &ours, &theirs).expect("authored").json;
+        let provenance = provenance(&answer, &ours, &theirs).expect("authored");
+        for (text, part) in [
+            (&said, "\"source\":\"http://ehr/r4/DiagnosticReport/r\""),
+            (&said, "\"http://ehr/r4/Patient/p1\""),
+            (&said, "\"http://us/fhir/Device/model-"),
+            (&provenance, "\"http://ehr/r4/DiagnosticReport/r/_history/v7\""),
+            (&provenance, "\"http://us/fhir/Observation/obs-1/_history/1\""),
+            (&provenance, "\"http://us/fhir/Binary/"),
+        ] {
+            assert!(text.contains(part), "{part} is missing in {text}");
+        }
     }
 
     fn answer() -> Answer {
@@ -454,6 +488,7 @@ mod tests {
                 logical_id: LogicalId::new("r").expect("an id"),
             },
             document_version: 2,
+            source_version: None,
             about: About::default(),
             narrative: uuid::Uuid::nil(),
             label: Label::Responded,

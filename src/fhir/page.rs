@@ -8,9 +8,6 @@ use super::json::{self, JsonError, RawObject};
 use super::reference;
 use crate::domain::document::{LogicalId, ResourceType};
 
-/// Most entries of one page: each is stored in one transaction. We ask for far fewer; not every server minds.
-pub const PAGE_ENTRIES_MAX: usize = 5_000;
-
 /// Why an answer is not a page.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PageError {
@@ -23,9 +20,6 @@ pub enum PageError {
     /// Not a list.
     #[error("its Bundle.entry is not a list")]
     EntriesNotAList,
-    /// Over the limit.
-    #[error("its Bundle has more than {PAGE_ENTRIES_MAX} entries")]
-    TooManyEntries,
 }
 
 /// A page.
@@ -63,9 +57,6 @@ pub fn read(body: &Bytes) -> Result<Page, PageError> {
         return Err(PageError::NotABundle);
     }
     let items = bundle.list("entry").unwrap_or(Ok(Vec::new())).map_err(|_| PageError::EntriesNotAList)?;
-    if items.len() > PAGE_ENTRIES_MAX {
-        return Err(PageError::TooManyEntries);
-    }
     let links = bundle.objects("link");
     let link = |relation: &str| {
         let link = links.iter().find(|link| link.get::<String>("relation").as_deref() == Some(relation))?;
@@ -160,6 +151,14 @@ mod tests {
         let found: Vec<_> = page.found.iter().map(|found| (found.id.as_str(), found.resource.is_some())).collect();
         assert_eq!(found, [("a", true), ("b", false)]);
         assert_eq!(page.found[0].updated_at, Some(datetime!(2026-01-01 09:00:00.5 UTC)));
+    }
+
+    #[test]
+    fn a_page_may_be_as_long_as_the_source_likes() {
+        let entry = r#"{"resource":{"resourceType":"DiagnosticReport","id":"a"}}"#;
+        let entries = vec![entry; 5_200].join(",");
+        let page = read(&format!(r#"{{"resourceType":"Bundle","entry":[{entries}]}}"#).into()).expect("a page");
+        assert_eq!(page.found.len(), 5_200);
     }
 
     #[test]

@@ -151,6 +151,7 @@ impl Source {
         let parse = |url: &str| Url::parse(url).map_err(|_| ClientError("an address is no URL".to_owned()));
         let base_url = parse(base)?;
         let others = settings.attachment_origins.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>()?;
+        let known_as = settings.also_known_as.iter().map(|url| parse(url)).collect::<Result<Vec<_>, _>>()?;
         let (key, smart) = smart(settings, clock)?;
         let token_origin = match &settings.credentials {
             Credentials::Smart { token_url: Some(url), .. } => Some(parse(url)?.origin()),
@@ -159,7 +160,7 @@ impl Source {
         let breakers = [base_url.origin()].into_iter().chain(others.iter().map(Url::origin)).chain(token_origin);
         let parts = Parts {
             name: Arc::from(name.as_str()),
-            origins: Origins::new(&base_url, &others, settings.attachment_origins_trusted),
+            origins: Origins::new(&base_url, &others, settings.attachment_origins_trusted).also_known_as(known_as),
             breakers: breakers.collect(),
             holder: Holder::new(&settings.credentials, smart),
             scope: scope(settings),
@@ -167,7 +168,7 @@ impl Source {
         };
         Ok(Self {
             name: name.clone(),
-            base: BaseUrl::new(base),
+            base: BaseUrl::new(base).also_known_as(&settings.also_known_as),
             client: Client::new(settings, parts)?,
             key,
             learned: Learned::default(),
@@ -176,7 +177,7 @@ impl Source {
         })
     }
 
-    /// Its base URL.
+    /// Its base URL, with the others by which it calls itself.
     pub fn base(&self) -> &BaseUrl {
         &self.base
     }

@@ -1,5 +1,6 @@
 //! Which addresses may be asked: those below the base URL, and those of the origins that the settings name. Whatever a
-//! report, a notification or a server says, nothing else is called.
+//! report, a notification or a server says, nothing else is called. An address below another base URL by which the source
+//! calls itself (`also_known_as`) stands for the same below the base URL: that other one is never asked itself.
 
 use url::{Origin, Url};
 
@@ -28,7 +29,10 @@ pub enum Refused {
     #[error("the address's path steps out of where it begins")]
     Path,
     /// Another origin than those that the settings name.
-    #[error("the address is outside of base_url and of attachment_origins")]
+    #[error(
+        "the address is outside of base_url and of attachment_origins (if the source calls itself by another base URL, \
+         name that in also_known_as)"
+    )]
     Elsewhere,
 }
 
@@ -36,6 +40,7 @@ pub enum Refused {
 #[derive(Clone)]
 pub(super) struct Origins {
     base: Url,
+    also_known_as: Vec<Url>,
     others: Vec<Origin>,
     others_trusted: bool,
 }
@@ -48,7 +53,14 @@ impl Origins {
         base.set_fragment(None);
         let path = base.path().trim_end_matches('/').to_owned();
         base.set_path(&path);
-        Self { base, others: others.iter().map(Url::origin).collect(), others_trusted }
+        let others = others.iter().map(Url::origin).collect();
+        Self { base, also_known_as: Vec::new(), others, others_trusted }
+    }
+
+    /// The same, of a source that calls itself by these base URLs, too.
+    pub(super) fn also_known_as(mut self, others: Vec<Url>) -> Self {
+        self.also_known_as = others;
+        self
     }
 
     /// The origin of the base URL.
@@ -94,11 +106,21 @@ impl Origins {
             return Err(Refused::UserInfo);
         }
         url.set_fragment(None);
-        let below = |path: &str| {
-            let base = self.base.path().trim_end_matches('/');
-            path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let below = |base: &Url, url: &Url| {
+            let rest = url.path().strip_prefix(base.path().trim_end_matches('/'));
+            let rest = rest.filter(|rest| rest.is_empty() || rest.starts_with('/'));
+            rest.filter(|_| url.origin() == base.origin()).map(str::to_owned)
         };
-        if url.origin() == self.base.origin() && below(url.path()) {
+        // Checked as what it stands for, like any other address.
+        if below(&self.base, &url).is_none()
+            && let Some(rest) = self.also_known_as.iter().find_map(|base| below(base, &url))
+        {
+            let query = url.query().map(str::to_owned);
+            url = self.base.clone();
+            url.set_path(&format!("{}{rest}", self.base.path().trim_end_matches('/')));
+            url.set_query(query.as_deref());
+        }
+        if below(&self.base, &url).is_some() {
             return Ok(Allowed { url, with_credentials: true });
         }
         if self.others.contains(&url.origin()) {
@@ -180,6 +202,32 @@ mod tests {
             ("https://ehr.example.org/fhir/..\\admin", Err(Refused::Path)),
         ] {
             let result = origins.named(address).map(|allowed| allowed.with_credentials);
+            assert_eq!(result, expected, "{address}");
+        }
+    }
+
+    #[test]
+    fn a_source_that_calls_itself_otherwise_is_asked_by_its_base_url_only() {
+        let named = |url: &str| Url::parse(url).expect("a URL");
+        let origins = origins("https://ehr.example.org/r4/fhir")
+            .also_known_as(vec![named("http://ehr.internal:9999/fhir"), named("https://10.0.0.7")]);
+        for (address, expected) in [
+            ("http://ehr.internal:9999/fhir/Binary/1?x=y#z", Ok("https://ehr.example.org/r4/fhir/Binary/1?x=y")),
+            ("http://ehr.internal:9999/fhir?_getpages=1", Ok("https://ehr.example.org/r4/fhir?_getpages=1")),
+            ("https://10.0.0.7/Binary/1", Ok("https://ehr.example.org/r4/fhir/Binary/1")),
+            ("https://ehr.example.org/r4/fhir/Binary/1", Ok("https://ehr.example.org/r4/fhir/Binary/1")),
+            ("http://ehr.internal:9999/admin", Err(Refused::Elsewhere)),
+            ("http://ehr.internal:9999/fhirother/1", Err(Refused::Elsewhere)),
+            ("http://ehr.internal/fhir/Binary/1", Err(Refused::Elsewhere)),
+            ("https://ehr.internal:9999/fhir/Binary/1", Err(Refused::Elsewhere)),
+            ("http://ehr.internal:9999@evil.example/fhir/1", Err(Refused::UserInfo)),
+            ("http://user:secret@ehr.internal:9999/fhir/1", Err(Refused::UserInfo)),
+            ("http://ehr.internal:9999/fhir/../admin", Err(Refused::Path)),
+            ("http://ehr.internal:9999/fhir/%2e%2e/%2e%2e/admin", Err(Refused::Path)),
+            ("https://10.0.0.7//evil.example/1", Ok("https://ehr.example.org/r4/fhir//evil.example/1")),
+        ] {
+            let result = origins.named(address);
+            let result = result.as_ref().map(|allowed| allowed.url.as_str()).map_err(|refused| *refused);
             assert_eq!(result, expected, "{address}");
         }
     }

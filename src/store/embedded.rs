@@ -115,12 +115,7 @@ impl EmbeddedPostgres {
 
     /// How to connect to the service's database.
     pub fn connect_options(&self) -> PgConnectOptions {
-        PgConnectOptions::new_without_pgpass()
-            .socket(&self.socket_dir)
-            .port(server::PORT)
-            .username(NAME)
-            .database(NAME)
-            .ssl_mode(PgSslMode::Disable)
+        connect_options(&self.socket_dir)
     }
 
     /// The same as a URL, for `psql` and for messages. It holds no secret.
@@ -196,6 +191,35 @@ impl Drop for EmbeddedPostgres {
     }
 }
 
+fn connect_options(socket_dir: &Path) -> PgConnectOptions {
+    PgConnectOptions::new_without_pgpass()
+        .socket(socket_dir)
+        .port(server::PORT)
+        .username(NAME)
+        .database(NAME)
+        .ssl_mode(PgSslMode::Disable)
+}
+
+/// How often, and how long, a Postgres is waited for that a service is just starting.
+const RUNNING_LOOKS_MAX: u32 = 40;
+const RUNNING_PAUSE: Duration = Duration::from_millis(250);
+
+/// How to connect to the cluster that another process runs in the data folder. It stays that process's: nothing is started,
+/// adopted or stopped.
+///
+/// # Errors
+/// If none is ready within ten seconds.
+pub async fn running(data_dir: &Path) -> Result<PgConnectOptions, EmbeddedError> {
+    let cluster = data_dir.join("postgres").join("cluster");
+    for _ in 0..RUNNING_LOOKS_MAX {
+        if let Some(socket_dir) = server::socket_of(&cluster)? {
+            return Ok(connect_options(&socket_dir));
+        }
+        tokio::time::sleep(RUNNING_PAUSE).await;
+    }
+    Err(EmbeddedError::NotRunning { path: data_dir.to_owned() })
+}
+
 /// Where data is kept if nobody says otherwise: `/var/lib/responsum` for root, else `$XDG_DATA_HOME/responsum` or
 /// `~/.local/share/responsum`.
 ///
@@ -233,6 +257,12 @@ pub enum EmbeddedError {
         path: PathBuf,
         /// ` (process 123)`, if it says so.
         holder: String,
+    },
+    /// Another process holds the data folder, and runs no Postgres there.
+    #[error("the data folder {} is in use by another process, and no Postgres is ready there: try again", path.display())]
+    NotRunning {
+        /// The data folder.
+        path: PathBuf,
     },
     /// The cluster belongs to someone else.
     #[error("{} belongs to {owner}: run the service as {owner} or root, or pass another --data-dir", path.display())]

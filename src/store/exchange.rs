@@ -19,6 +19,8 @@ pub struct SourceJobs {
     pub abandoned: i64,
     /// Why one of those was given up, without report text.
     pub reason: Option<String>,
+    /// Why one of those that wait could not be done yet.
+    pub waiting_reason: Option<String>,
 }
 
 impl Store {
@@ -72,7 +74,9 @@ impl Store {
     pub async fn jobs_of(&self, source: &SourceName) -> Result<Vec<SourceJobs>, StoreError> {
         let rows = sqlx::query(
             "SELECT kind, count(*) FILTER (WHERE NOT abandoned) AS waiting, count(*) FILTER (WHERE abandoned) AS abandoned,
-                    max(last_error) FILTER (WHERE abandoned) AS reason
+                    max(last_error) FILTER (WHERE abandoned) AS reason,
+                    (array_agg(last_error ORDER BY due_at DESC)
+                        FILTER (WHERE NOT abandoned AND last_error IS NOT NULL))[1] AS waiting_reason
              FROM jobs WHERE source = $1 GROUP BY kind ORDER BY kind",
         )
         .bind(source.as_str())
@@ -84,6 +88,7 @@ impl Store {
             waiting: row.get("waiting"),
             abandoned: row.get("abandoned"),
             reason: row.get("reason"),
+            waiting_reason: row.get("waiting_reason"),
         });
         Ok(jobs.collect())
     }

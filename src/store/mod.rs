@@ -43,7 +43,9 @@ pub use jobs::{LEASE_SECONDS, QueueDepth};
 pub use reannotations::{Reannotation, ReannotationState, Scope, Step};
 pub use reports::{ReportVersion, StoredNarrative};
 pub use reviews::{OpenReview, ReviewCursor};
-pub use search::{CodeFilter, DateBound, ObservationFilter, ObservationPage, Order, PageCursor, TimeBound};
+pub use search::{
+    CodeFilter, DateBound, ObservationFilter, ObservationPage, Order, PageCursor, SubjectFilter, TimeBound,
+};
 pub use subscriptions::{Named, Subscription};
 
 use crate::domain::job::OnFailure;

@@ -10,15 +10,26 @@ use super::{Store, StoreError, while_doing};
 use crate::domain::document::{LogicalId, ResourceType, SourceName};
 use crate::domain::observation::Answer;
 
+/// A reference text of which subjects are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SubjectFilter {
+    /// As a report has it.
+    pub reference: String,
+    /// Whose reports; of any source if none is named.
+    pub source: Option<SourceName>,
+    /// Whether the search named the subject without its server: then the same text may mean another source's.
+    pub relative: bool,
+}
+
 /// What a search asks for. Every condition must hold; of a list, one.
 #[derive(Clone, Debug, Default)]
 pub struct ObservationFilter {
     /// `_id`.
     pub ids: Option<Vec<String>>,
-    /// `subject` or `patient`: the reference texts that are meant.
-    pub subjects: Option<Vec<String>>,
-    /// `_source`: the reports that are meant; of any source if none is named.
-    pub reports: Option<Vec<(Option<SourceName>, ResourceType, LogicalId)>>,
+    /// `subject` or `patient`, each time that it is given: the reference texts that are meant.
+    pub subjects: Vec<Vec<SubjectFilter>>,
+    /// `_source`, each time that it is given: the reports that are meant; of any source if none is named.
+    pub reports: Vec<Vec<(Option<SourceName>, ResourceType, LogicalId)>>,
     /// The sources whose reports are meant.
     pub sources: Option<Vec<SourceName>>,
     /// `code`, each time that it is given.
@@ -31,6 +42,14 @@ pub struct ObservationFilter {
     pub last_updated: Vec<TimeBound>,
     /// `date`.
     pub dates: Vec<DateBound>,
+}
+
+impl ObservationFilter {
+    /// Whether it names a subject or a report without its server.
+    pub fn is_relative(&self) -> bool {
+        self.subjects.iter().flatten().any(|subject| subject.relative)
+            || self.reports.iter().flatten().any(|(source, ..)| source.is_none())
+    }
 }
 
 /// Which codes of Observations a search asks for: one of them must be there.
@@ -122,6 +141,21 @@ pub struct ObservationPage {
 }
 
 impl Store {
+    /// How many sources have what a search names by id, subject or report, whatever else it asks for.
+    pub async fn sources_meant(&self, filter: &ObservationFilter) -> Result<i64, StoreError> {
+        let named = ObservationFilter {
+            ids: filter.ids.clone(),
+            subjects: filter.subjects.clone(),
+            reports: filter.reports.clone(),
+            ..ObservationFilter::default()
+        };
+        let mut counting =
+            QueryBuilder::new("SELECT count(DISTINCT r.source) FROM observations o JOIN reports r USING (report_id)");
+        push_conditions(&mut counting, &named);
+        let doing = while_doing("counting the sources that a search names");
+        counting.build_query_scalar().fetch_one(&self.pool).await.map_err(doing)
+    }
+
     /// A page of the current Observations that match.
     pub async fn search_observations(
         &self,
@@ -165,8 +199,16 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &ObservationFilte
     if let Some(ids) = &filter.ids {
         query.push(" AND o.observation_id = ANY(").push_bind(ids.clone()).push(")");
     }
-    if let Some(subjects) = &filter.subjects {
-        query.push(" AND o.subject = ANY(").push_bind(subjects.clone()).push(")");
+    for subjects in &filter.subjects {
+        let of = |subject: &SubjectFilter| {
+            (subject.reference.clone(), subject.source.as_ref().map(|source| source.as_str().to_owned()))
+        };
+        let (references, sources): (Vec<String>, Vec<Option<String>>) = subjects.iter().map(of).unzip();
+        // The first condition is what the index answers.
+        query.push(" AND o.subject = ANY(").push_bind(references.clone());
+        query.push(") AND EXISTS (SELECT FROM unnest(").push_bind(references).push("::text[], ").push_bind(sources);
+        query.push("::text[]) AS meant (subject, source)");
+        query.push(" WHERE meant.subject = o.subject AND COALESCE(meant.source = r.source, true))");
     }
     if let Some(statuses) = &filter.statuses {
         query.push(" AND o.status = ANY(").push_bind(statuses.clone()).push(")");
@@ -184,7 +226,7 @@ fn push_conditions(query: &mut QueryBuilder<Postgres>, filter: &ObservationFilte
         query.push("))) OR (o.kind = 'disease-status' AND ").push_bind(codes.disease_status).push("))");
     }
     push_bounds(query, filter);
-    if let Some(reports) = &filter.reports {
+    for reports in &filter.reports {
         query.push(" AND (false");
         for (source, resource_type, logical_id) in reports {
             // Or one that is linked to it, for which its answer stands too.

@@ -60,6 +60,27 @@ pub fn endpoint(public_url: &str, source: &str) -> Option<String> {
     matches!(url.scheme(), "http" | "https").then(|| format!("{}/hooks/{source}", url.origin().ascii_serialization()))
 }
 
+/// The Subscriptions that we know at a source, with what it says of them now.
+pub async fn list(store: &Store, source: &Source) -> Result<Vec<Standing>, SubscriptionError> {
+    let mut all = Vec::new();
+    for known in store.subscriptions(&source.name).await? {
+        let state = state(source, &known.id).await?;
+        all.push(Standing { known, state });
+    }
+    Ok(all)
+}
+
+async fn state(source: &Source, id: &LogicalId) -> Result<Option<SubscriptionState>, SubscriptionError> {
+    let answer = source.read(&format!("Subscription/{}", id.as_str())).await?;
+    if answer.is_success() {
+        Ok(subscription::read(&answer.body).map(|seen| seen.state))
+    } else if answer.is_gone() {
+        Ok(None)
+    } else {
+        Err(source.refused(&answer).into())
+    }
+}
+
 impl Making<'_> {
     /// Makes what is missing; what is there stays as it is. Never a second one for the same.
     pub async fn create(&self) -> Result<Vec<Made>, SubscriptionError> {
@@ -91,30 +112,12 @@ impl Making<'_> {
         let there: Vec<_> = all.iter().map(|made| made.id.clone()).collect();
         for known in self.store.subscriptions(&self.source.name).await? {
             // What is not there any more is not waited for.
-            if known.criteria.is_some() && !there.contains(&known.id) && self.state(&known.id).await?.is_none() {
+            if known.criteria.is_some() && !there.contains(&known.id) && state(self.source, &known.id).await?.is_none()
+            {
                 self.store.forget_subscription(&self.source.name, &known.id).await?;
             }
         }
         Ok(all)
-    }
-
-    /// Those that we know, with what the source says of them now.
-    pub async fn list(&self) -> Result<Vec<Standing>, SubscriptionError> {
-        let mut all = Vec::new();
-        for known in self.store.subscriptions(&self.source.name).await? {
-            let state = self.state(&known.id).await?;
-            all.push(Standing { known, state });
-        }
-        Ok(all)
-    }
-
-    async fn state(&self, id: &LogicalId) -> Result<Option<SubscriptionState>, SubscriptionError> {
-        let answer = self.source.read(&format!("Subscription/{}", id.as_str())).await?;
-        match answer.status {
-            404 | 410 => Ok(None),
-            _ if answer.is_success() => Ok(subscription::read(&answer.body).map(|seen| seen.state)),
-            _ => Err(self.source.refused(&answer).into()),
-        }
     }
 
     /// The source's Subscriptions that notify us.

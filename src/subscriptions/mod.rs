@@ -12,7 +12,7 @@ use crate::source::{Outgoing, Source, SourceError};
 use crate::store::{Store, StoreError, Subscription};
 use crate::telemetry;
 
-pub use making::{Made, Making, Standing, endpoint};
+pub use making::{Made, Making, Standing, endpoint, list};
 
 /// What is added to twice the promised silence before we ask: networks have their moments.
 const SILENCE_GRACE: Duration = Duration::seconds(10);
@@ -73,7 +73,7 @@ async fn look_at(
     // Noted first: one that cannot be read is not read again at once.
     store.subscription_checked(&source.name, id, None, now).await?;
     let answer = source.read(&format!("Subscription/{}", id.as_str())).await?;
-    if matches!(answer.status, 404 | 410) {
+    if answer.is_gone() {
         tracing::warn!(
             source = source.name.as_str(),
             "a Subscription of ours is gone (responsum subscriptions repair makes it again)"

@@ -16,7 +16,7 @@ use crate::digest::sha256;
 use crate::domain::decision::{NoDiseaseStatus, Reviewer, Verdict, disease_status};
 use crate::domain::label::{Category, Label};
 use crate::domain::observation::{Answer, Kind, Standing, id_of_kind};
-use crate::fhir::{author, parameters};
+use crate::fhir::parameters;
 use crate::store::{Comment, Decided, Deciding, NotDecided};
 
 const CODE: &[&str] = &["valueCode", "valueString"];
@@ -110,7 +110,7 @@ async fn respond(api: &Api, request: &HttpRequest, id: &str, decided: Decided) -
     }
     Ok(match Prefer::of(request.headers()) {
         Prefer::Minimal => response.finish(),
-        Prefer::Representation => resource(response, author::observation(&answer, &api.base)?.json),
+        Prefer::Representation => resource(response, api.observation(&answer)?),
         Prefer::OperationOutcome => {
             let mut issues = vec![issue(IssueSeverity::Information, said(&answer, decided))];
             if let Some(corrected) = &corrected {

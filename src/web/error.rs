@@ -135,6 +135,12 @@ pub enum ApiError {
     /// A search parameter's value is not one.
     #[error("the value of {0} is not understood")]
     SearchValue(&'static str),
+    /// An id that several sources have.
+    #[error(
+        "several sources have this id, and it is another one's at each: name the source, by an absolute URL \
+         (like https://ehr.example.org/fhir/Patient/1) or with source=NAME; GET /sources lists them"
+    )]
+    SourceAmbiguous,
     /// No source of this name.
     #[error("there is no such source; GET /sources lists those that are configured")]
     SourceUnknown,
@@ -223,7 +229,7 @@ impl ApiError {
             Self::NotFound | Self::NoHook | Self::SourceUnknown | Self::ModelUnknown | Self::NoCard => {
                 (StatusCode::NOT_FOUND, IssueCode::NotFound)
             }
-            Self::ModelAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
+            Self::ModelAmbiguous | Self::SourceAmbiguous => (StatusCode::BAD_REQUEST, IssueCode::MultipleMatches),
             Self::Switch(SwitchError::Settings(_) | SwitchError::Load(_)) => {
                 (StatusCode::UNPROCESSABLE_ENTITY, IssueCode::Invalid)
             }

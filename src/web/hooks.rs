@@ -18,6 +18,7 @@ use tokio::sync::RwLock;
 use super::Api;
 use super::body::whole;
 use super::error::ApiError;
+use crate::config::hook_secret;
 use crate::digest::sha256;
 use crate::domain::document::{LogicalId, Sha256Digest, SourceName};
 use crate::fhir::notification::{self, Address};
@@ -102,8 +103,11 @@ impl Hook {
         }
         let mut secret = self.secret.write().await;
         secret.read_at = tokio::time::Instant::now();
-        if let Ok(text) = tokio::fs::read_to_string(&self.file).await {
-            *secret = Secret::of(&text);
+        // A file that is being written, or was emptied, must not let anybody in.
+        if let Ok(text) = tokio::fs::read_to_string(&self.file).await
+            && let Some(text) = hook_secret(&text)
+        {
+            *secret = Secret::of(text);
         }
         secret.is(given)
     }

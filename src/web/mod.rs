@@ -1,6 +1,7 @@
 //! Our HTTP API: handlers that read a request, ask one part, and answer.
 
 mod access;
+mod bases;
 mod body;
 mod bundles;
 mod decisions;
@@ -177,7 +178,8 @@ fn source_routes(config: &mut ServiceConfig) {
         .service(at("/sources").route(read().to(sources::list)))
         .service(at("/sources/{name}").route(read().to(sources::read)))
         .service(at("/sources/{name}/$replay").route(web::post().to(sources::replay)))
-        .service(at("/sources/{name}/$fetch").route(web::post().to(sources::fetch)));
+        .service(at("/sources/{name}/$fetch").route(web::post().to(sources::fetch)))
+        .service(at("/sources/{name}/{type}/{id}/$annotation").route(read().to(sources::annotation)));
 }
 
 /// Counts and times every request, by its route's pattern: paths and queries may identify patients.

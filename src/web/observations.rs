@@ -45,11 +45,12 @@ async fn answer_search(api: &Api, request: &HttpRequest, query: &str) -> Result<
         .headers()
         .get_all("prefer")
         .any(|prefer| prefer.to_str().is_ok_and(|prefer| prefer.contains("handling=lenient")));
-    let search = search::parse(query, &api.base, lenient)?;
+    let search = search::parse(query, &api.bases(), lenient)?;
+    api.of_one_source(&search.filter).await?;
     let page = api.store.search_observations(&search.filter, search.order, search.after.as_ref(), search.count).await?;
     let entries = page.answers.iter().map(|answer| {
         let url = api.base.join(&format!("Observation/{}", answer.observation_id));
-        Ok(EntryView::matched(url, raw(author::observation(answer, &api.base)?.json)))
+        Ok(EntryView::matched(url, raw(api.observation(answer)?)))
     });
     let entries = entries.collect::<Result<Vec<_>, ApiError>>()?;
     let url = |query: &str| match query {
@@ -91,7 +92,7 @@ pub async fn history(api: Data<Api>, path: Path<String>) -> Result<HttpResponse,
         let created = answer.version == 1;
         Ok(EntryView {
             full_url: Some(api.base.join(&relative)),
-            resource: Some(raw(author::observation(answer, &api.base)?.json)),
+            resource: Some(raw(api.observation(answer)?)),
             request: Some(RequestView { method: "PUT", url: relative }),
             response: Some(ResponseView {
                 status: if created { "201 Created" } else { "200 OK" }.to_owned(),
@@ -112,7 +113,7 @@ pub async fn read_provenance(api: Data<Api>, path: Path<String>) -> Result<HttpR
     let (observation, version) = author::of_provenance(&path).ok_or(ApiError::NotFound)?;
     let answer = find(&api, &observation, Some(version)).await?;
     let headers = VersionHeaders { version: 1, last_modified: answer.recorded_at, location: None };
-    Ok(resource(versioned(StatusCode::OK, headers), author::provenance(&answer, &api.base)?))
+    Ok(resource(versioned(StatusCode::OK, headers), api.provenance(&answer)?))
 }
 
 /// The parameters of a search for Provenance.
@@ -138,7 +139,7 @@ pub async fn search_provenance(
     let meant = answers.iter().filter(|answer| version.is_none_or(|version| version == answer.version));
     let entries = meant.map(|answer| {
         let url = api.base.join(&format!("Provenance/{}", author::provenance_id(answer)));
-        Ok(EntryView::matched(url, raw(author::provenance(answer, &api.base)?)))
+        Ok(EntryView::matched(url, raw(api.provenance(answer)?)))
     });
     let entries = entries.collect::<Result<Vec<_>, ApiError>>()?;
     let total = i64::try_from(entries.len()).unwrap_or(i64::MAX);
@@ -194,5 +195,5 @@ pub(super) async fn find(api: &Api, id: &str, version: Option<i32>) -> Result<An
 fn serve(api: &Api, answer: &Answer) -> Result<HttpResponse, ApiError> {
     debug_assert!(answer.standing != Standing::Absent, "a stored answer stands for something");
     let headers = VersionHeaders { version: answer.version, last_modified: answer.recorded_at, location: None };
-    Ok(resource(versioned(StatusCode::OK, headers), author::observation(answer, &api.base)?.json))
+    Ok(resource(versioned(StatusCode::OK, headers), api.observation(answer)?))
 }

@@ -178,6 +178,7 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
         annotated_at: now,
         report,
         document_version: 1,
+        source_version: None,
         about: source.about.clone(),
         narrative: uuid::Uuid::new_v4(),
         label: annotation.label,
@@ -198,7 +199,7 @@ fn unstored_answer(api: &Api, source: &SourceDocument, annotated: &Annotated) ->
     };
     let text = StoredNarrative { id: answer.narrative, text: narrative.text().to_owned(), created_at: now };
     Ok(vec![
-        at(format!("Observation/{}", answer.observation_id), author::observation(&answer, &api.base)?.json),
+        at(format!("Observation/{}", answer.observation_id), api.observation(&answer)?),
         at(format!("Device/{}", author::device_id(&answer.model)), super::models::device(model)?),
         at(format!("Binary/{}", answer.narrative), super::observations::binary(&text)),
     ])
@@ -331,7 +332,11 @@ struct ModelView {
     sha256: String,
 }
 
-async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Result<HttpResponse, ApiError> {
+pub(super) async fn annotation_view(
+    api: &Api,
+    key: &ReportKey,
+    version: Option<i32>,
+) -> Result<HttpResponse, ApiError> {
     let StoredAnnotation { document_version, state, state_reason, linked_to, annotation } =
         api.store.annotation(key, version).await?.ok_or(ApiError::NotFound)?;
     let said = match annotation {
@@ -371,7 +376,7 @@ async fn annotation_view(api: &Api, key: &ReportKey, version: Option<i32>) -> Re
             })
         }
     };
-    let linked_to = linked_to.map(|primary| api.base.join(&primary.relative()));
+    let linked_to = linked_to.map(|primary| api.report_url(&primary));
     Ok(HttpResponse::Ok().json(AnnotationView {
         version: document_version,
         state,

@@ -83,7 +83,7 @@ fn view(api: &Api, review: &OpenReview, evidence: Vec<String>) -> ReviewView {
         reason: review.reason.clone(),
         opened_at: instant(review.opened_at),
         source: review.report.source.as_str().to_owned(),
-        report: api.base.join(&review.report.relative()),
+        report: api.report_url(&review.report),
         report_version: review.document_version,
         label: review.label.code(),
         category: review.category.code(),

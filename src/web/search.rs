@@ -3,16 +3,17 @@
 
 use time::OffsetDateTime;
 
+use super::bases::Bases;
 use super::error::ApiError;
 use crate::domain::date::period;
-use crate::domain::document::SourceName;
+use crate::domain::document::{LogicalId, ResourceType, SourceName};
 use crate::fhir::author::SYSTEM_OBSERVATION_ID;
-use crate::fhir::reference::{self, BaseUrl};
-use crate::store::{CodeFilter, DateBound, ObservationFilter, Order, PageCursor, TimeBound};
+use crate::fhir::reference;
+use crate::store::{CodeFilter, DateBound, ObservationFilter, Order, PageCursor, SubjectFilter, TimeBound};
 use responsum_fhir_authoring::terms;
 
 /// What can be asked, for the message that says so.
-const KNOWN: &str = "_id, _source, _lastUpdated, category, code, date, identifier, patient, status, subject, _count, _sort=date or _lastUpdated, _format";
+const KNOWN: &str = "_id, _source, _lastUpdated, category, code, date, identifier, patient, source, status, subject, _count, _sort=date or _lastUpdated, _format";
 
 /// Entries of a page, if the client does not say.
 const COUNT_DEFAULT: usize = 50;
@@ -36,7 +37,7 @@ pub struct Search {
 }
 
 /// Understands a query string. `lenient` passes over what is not known (`Prefer: handling=lenient`).
-pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiError> {
+pub fn parse(query: &str, bases: &Bases, lenient: bool) -> Result<Search, ApiError> {
     let mut search = Search {
         filter: ObservationFilter::default(),
         order: Order::default(),
@@ -53,9 +54,10 @@ pub fn parse(query: &str, base: &BaseUrl, lenient: bool) -> Result<Search, ApiEr
         match name.as_ref() {
             "_id" => narrow(&mut filter.ids, list(&value)),
             "identifier" => narrow(&mut filter.ids, list(&value).iter().filter_map(|t| identifier(t)).collect()),
-            "patient" | "subject:Patient" => narrow(&mut filter.subjects, subjects(&value, true, base)),
-            "subject" => narrow(&mut filter.subjects, subjects(&value, false, base)),
-            "_source" => narrow_reports(filter, &value, base),
+            "patient" | "subject:Patient" => filter.subjects.push(subjects(&value, true, bases)),
+            "subject" => filter.subjects.push(subjects(&value, false, bases)),
+            "_source" => filter.reports.push(reports(&value, bases)),
+            "source" => filter.sources = Some(sources(&value)?),
             "code" => filter.codes.push(code(&value)),
             "category" => narrow(&mut filter.categories, list(&value).iter().filter_map(|t| category(t)).collect()),
             "date" => filter.dates.extend(date_bounds(&value)?),
@@ -116,36 +118,59 @@ fn identifier(token: &str) -> Option<String> {
     }
 }
 
-/// `1`, `Patient/1` or an absolute URL: all the forms in which a report may say the same.
-pub fn subjects(value: &str, patient: bool, base: &BaseUrl) -> Vec<String> {
-    let forms = |value: &str| {
-        let relative = value.strip_prefix(&format!("{}/", base.as_str())).unwrap_or(value);
-        let typed =
-            if relative.contains([':', '/']) || !patient { relative.to_owned() } else { format!("Patient/{relative}") };
-        let absolute = base.absolute(&typed).unwrap_or_default();
-        // Without a type, `subject` may be any: a patient is what reports are about.
-        let guess = format!("Patient/{typed}");
-        [typed, absolute, guess]
-    };
-    value.split(',').flat_map(forms).collect()
+/// `1`, `Patient/1` or an absolute URL: all the forms in which a report may say the same. What is said without its server
+/// is each source's own; an absolute URL is the same wherever it is said.
+pub fn subjects(value: &str, patient: bool, bases: &Bases) -> Vec<SubjectFilter> {
+    value.split(',').flat_map(|one| subject(one, patient, bases)).collect()
 }
 
-fn narrow_reports(filter: &mut ObservationFilter, value: &str, base: &BaseUrl) {
-    let report = |value: &str| {
-        let (prefix, resource_type, logical_id) = reference::report(value)?;
-        // A relative form may mean a report of any source.
-        let source = match prefix {
-            "" => None,
-            prefix if prefix == base.as_str() => Some(SourceName::local()),
-            _ => return None,
-        };
-        Some((source, resource_type, logical_id))
+fn subject(value: &str, patient: bool, bases: &Bases) -> Vec<SubjectFilter> {
+    let of = |reference: &str, source: Option<&SourceName>, relative| SubjectFilter {
+        reference: reference.to_owned(),
+        source: source.cloned(),
+        relative,
     };
-    let reports: Vec<_> = value.split(',').filter_map(report).collect();
-    filter.reports = Some(match filter.reports.take() {
-        None => reports,
-        Some(before) => before.into_iter().filter(|report| reports.contains(report)).collect(),
-    });
+    if value.contains(':') {
+        let mut forms = vec![of(value, None, false)];
+        // Reports of the server itself say it without the server, or by another of its names.
+        let parts = value.rsplit_once('/').and_then(|(rest, id)| Some((rest.rsplit_once('/')?, id)));
+        if let Some(((base, name), id)) = parts {
+            let typed = format!("{name}/{id}");
+            for source in bases.named(base) {
+                forms.push(of(&typed, Some(&source), false));
+                let names = bases.all().filter(|(named, _)| *named == source);
+                forms.extend(names.map(|(source, base)| of(&format!("{base}/{typed}"), Some(&source), false)));
+            }
+        }
+        return forms;
+    }
+    let bare = !value.contains('/');
+    // Without a type, `subject` may be any: a patient is what reports are about.
+    let guess = bare.then(|| format!("Patient/{value}"));
+    let mut forms = Vec::new();
+    for typed in guess.into_iter().chain((!bare || !patient).then(|| value.to_owned())) {
+        forms.push(of(&typed, None, true));
+        forms.extend(bases.all().map(|(source, base)| of(&format!("{base}/{typed}"), Some(&source), true)));
+    }
+    forms
+}
+
+/// `DiagnosticReport/1`, of any source, or an absolute URL, of the source that it is of.
+fn reports(value: &str, bases: &Bases) -> Vec<(Option<SourceName>, ResourceType, LogicalId)> {
+    let mut all = Vec::new();
+    for (prefix, resource_type, logical_id) in value.split(',').filter_map(reference::report) {
+        let sources = match prefix {
+            "" => vec![None],
+            prefix => bases.named(prefix).into_iter().map(Some).collect(),
+        };
+        all.extend(sources.into_iter().map(|source| (source, resource_type, logical_id.clone())));
+    }
+    all
+}
+
+/// Names of sources, whose reports are meant.
+pub fn sources(value: &str) -> Result<Vec<SourceName>, ApiError> {
+    value.split(',').map(|name| SourceName::new(name).ok_or(ApiError::SearchValue("source"))).collect()
 }
 
 /// Values of `code` are alternatives.
@@ -235,9 +260,15 @@ mod tests {
     use time::macros::datetime;
 
     use super::*;
+    use crate::fhir::reference::BaseUrl;
 
     fn search(query: &str) -> Result<Search, ApiError> {
-        parse(query, &BaseUrl::new("http://us/fhir"), false)
+        parse(query, &bases(), false)
+    }
+
+    fn bases() -> Bases {
+        let ehr = (SourceName::new("ehr").expect("a name"), BaseUrl::new("http://ehr/r4"));
+        Bases::new(BaseUrl::new("http://us/fhir"), vec![ehr])
     }
 
     #[test]
@@ -263,23 +294,44 @@ mod tests {
 
     #[test]
     fn a_subject_is_found_however_the_report_writes_it() {
-        for query in ["patient=1", "patient=Patient/1", "subject=Patient/1", "subject=http://us/fhir/Patient/1"] {
-            let subjects = search(query).expect("a search").filter.subjects.expect("subjects");
-            assert!(subjects.contains(&"Patient/1".to_owned()), "{query}: {subjects:?}");
-            assert!(subjects.contains(&"http://us/fhir/Patient/1".to_owned()), "{query}: {subjects:?}");
+        let (local, ehr) = (Some("local"), Some("ehr"));
+        for (query, expected) in [
+            (
+                "patient=1",
+                &[("Patient/1", None), ("http://us/fhir/Patient/1", local), ("http://ehr/r4/Patient/1", ehr)][..],
+            ),
+            ("subject=Patient/1", &[("Patient/1", None), ("http://us/fhir/Patient/1", local)]),
+            ("subject=http://us/fhir/Patient/1", &[("Patient/1", local), ("http://us/fhir/Patient/1", None)]),
+            ("patient=http://ehr/r4/Patient/1", &[("Patient/1", ehr), ("http://ehr/r4/Patient/1", None)]),
+            ("patient=http://other/Patient/1", &[("http://other/Patient/1", None)]),
+        ] {
+            let filter = search(query).expect("a search").filter;
+            let found: Vec<_> = filter.subjects[0]
+                .iter()
+                .map(|one| (one.reference.as_str(), one.source.as_ref().map(SourceName::as_str)))
+                .collect();
+            for one in expected {
+                assert!(found.contains(one), "{query}: {one:?} is missing in {found:?}");
+            }
+            let unscoped = found.iter().filter(|(_, source)| source.is_none()).count();
+            assert_eq!(unscoped, 1, "{query}: {found:?}");
+            assert_eq!(filter.is_relative(), !query.contains("http"), "{query}");
         }
     }
 
     #[test]
     fn a_source_is_a_report_in_any_form() {
-        for (value, local) in [
+        let named = |name: &str| Some(Some(SourceName::new(name).expect("a name")));
+        for (value, source) in [
             ("DiagnosticReport/1", Some(None)),
             ("DiagnosticReport/1/_history/2", Some(None)),
-            ("http://us/fhir/DiagnosticReport/1", Some(Some(SourceName::local()))),
+            ("http://us/fhir/DiagnosticReport/1", named("local")),
+            ("http://ehr/r4/DiagnosticReport/1/_history/2", named("ehr")),
+            ("http://us/sources/gone/DiagnosticReport/1", named("gone")),
             ("http://other/fhir/DiagnosticReport/1", None),
         ] {
-            let reports = search(&format!("_source={value}")).expect("a search").filter.reports.expect("reports");
-            assert_eq!(reports.first().map(|(source, ..)| source.clone()), local, "{value}");
+            let reports = search(&format!("_source={value}")).expect("a search").filter.reports;
+            assert_eq!(reports[0].first().map(|(source, ..)| source.clone()), source, "{value}");
         }
     }
 
@@ -287,7 +339,7 @@ mod tests {
     fn what_is_not_known_is_refused_unless_the_client_is_lenient() {
         assert!(search("colour=blue").is_err());
         assert!(search("_sort=status").is_err());
-        assert!(parse("colour=blue", &BaseUrl::new("http://us/fhir"), true).is_ok());
+        assert!(parse("colour=blue", &bases(), true).is_ok());
     }
 
     #[test]

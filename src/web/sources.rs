@@ -9,8 +9,9 @@ use super::Api;
 use super::body::options;
 use super::error::ApiError;
 use super::heard::HeardView;
+use super::reports::annotation_view;
 use crate::clock::instant;
-use crate::domain::document::SourceName;
+use crate::domain::document::{LogicalId, ReportKey, ResourceType, SourceName};
 use crate::domain::job::JobKind;
 use crate::source::Source;
 use crate::store::{EmissionCounts, SourceJobs};
@@ -94,6 +95,18 @@ pub async fn fetch(
     Ok(HttpResponse::Accepted().finish())
 }
 
+/// `GET /sources/{name}/{type}/{id}/$annotation`: the state of the newest version of a source's report, and what the model
+/// said of it. Also of a source that the settings no longer name.
+pub async fn annotation(api: Data<Api>, path: Path<(String, String, String)>) -> Result<HttpResponse, ApiError> {
+    let (source, resource_type, id) = path.into_inner();
+    let key = ReportKey {
+        source: SourceName::new(&source).ok_or(ApiError::SourceUnknown)?,
+        resource_type: ResourceType::from_name(&resource_type).ok_or(ApiError::ResourceType)?,
+        logical_id: LogicalId::new(&id).ok_or(ApiError::NotFound)?,
+    };
+    annotation_view(&api, &key, None).await
+}
+
 fn named<'a>(api: &'a Api, name: &str) -> Result<&'a Source, ApiError> {
     let source = SourceName::new(name).and_then(|name| api.sources.get(&name));
     source.map(AsRef::as_ref).ok_or(ApiError::SourceUnknown)
@@ -166,17 +179,23 @@ struct CreationView {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct JobsView {
     kind: String,
     waiting: i64,
     abandoned: i64,
+    /// Of one that was given up.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// Of the last try of one that waits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waiting_reason: Option<String>,
 }
 
 impl JobsView {
     fn of(jobs: SourceJobs) -> Self {
-        Self { kind: jobs.kind, waiting: jobs.waiting, abandoned: jobs.abandoned, reason: jobs.reason }
+        let SourceJobs { kind, waiting, abandoned, reason, waiting_reason } = jobs;
+        Self { kind, waiting, abandoned, reason, waiting_reason }
     }
 }
 

@@ -1,5 +1,7 @@
 //! A patient's view: what the reports say, one after the other, and the newest of each kind.
 
+use std::collections::BTreeSet;
+
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
 use serde::Serialize;
@@ -14,7 +16,6 @@ use crate::domain::document::{Effective, LogicalId, SourceName};
 use crate::domain::label::Category;
 use crate::domain::observation::{Answer, CodePoints, EvidencePlace, Kind};
 use crate::domain::timeline::{best, conflicts, first_progression};
-use crate::fhir::author;
 use crate::store::{CodeFilter, ObservationFilter, Order};
 
 /// Days within which two reports that contradict each other are told, if the client does not say.
@@ -117,8 +118,7 @@ fn asked(api: &Api, query: &str, mut patients: Vec<String>) -> Result<Asked, Api
             }
             "patient" => return Err(ApiError::SearchValue("patient")),
             "source" => {
-                let known = |name: &str| SourceName::new(name).ok_or(ApiError::SearchValue("source"));
-                sources.extend(value.split(',').map(known).collect::<Result<Vec<_>, _>>()?);
+                sources.extend(search::sources(&value)?);
             }
             "conflict-days" => {
                 let days = value.parse().ok().filter(|days| (0..=CONFLICT_DAYS_MAX).contains(days));
@@ -130,16 +130,12 @@ fn asked(api: &Api, query: &str, mut patients: Vec<String>) -> Result<Asked, Api
     if patients.is_empty() {
         return Err(ApiError::SearchValue("patient"));
     }
-    if sources.is_empty() {
-        // Two sources may each have a Patient/1: they are not taken for one without being asked to.
-        sources.push(SourceName::local());
-    }
-    let bases =
-        std::iter::once(&api.base).chain(sources.iter().filter_map(|source| Some(api.sources.get(source)?.base())));
-    let subjects = bases.flat_map(|base| patients.iter().flat_map(|patient| search::subjects(patient, true, base)));
+    let bases = api.bases();
+    let subjects = patients.iter().flat_map(|patient| search::subjects(patient, true, &bases));
     let filter = ObservationFilter {
-        subjects: Some(subjects.collect()),
-        sources: Some(sources),
+        subjects: vec![subjects.collect()],
+        // Two sources may each have a Patient/1: they are not taken for one without being asked to.
+        sources: Some(sources).filter(|sources| !sources.is_empty()),
         codes: vec![CodeFilter { response: true, ..CodeFilter::default() }],
         statuses: Some(vec!["preliminary".to_owned(), "final".to_owned()]),
         ..ObservationFilter::default()
@@ -148,6 +144,7 @@ fn asked(api: &Api, query: &str, mut patients: Vec<String>) -> Result<Asked, Api
 }
 
 async fn answer(api: &Api, asked: Asked) -> Result<HttpResponse, ApiError> {
+    api.of_one_source(&asked.filter).await?;
     let answers = all(api, &asked.filter).await?;
     let (mut responses, mut undated, mut narratives) = (Vec::new(), Vec::new(), Narratives::default());
     for answer in &answers {
@@ -160,7 +157,9 @@ async fn answer(api: &Api, asked: Asked) -> Result<HttpResponse, ApiError> {
     }
     let name = |at: usize| api.base.join(&format!("Observation/{}", answers[at].observation_id));
     let conflicts = conflicts(&answers, asked.conflict_days).into_iter();
-    let sources = asked.filter.sources.unwrap_or_default();
+    let found =
+        || answers.iter().map(|answer| answer.report.source.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let sources: Vec<SourceName> = asked.filter.sources.unwrap_or_else(found);
     Ok(HttpResponse::Ok().json(TimelineView {
         best: best(&answers).map(|at| point(api, &answers[at])),
         first_progression: first_progression(&answers).map(|at| point(api, &answers[at])),
@@ -201,6 +200,7 @@ fn effective(answer: &Answer) -> Option<EffectiveView> {
 fn response(api: &Api, answer: &Answer, evidence: Vec<String>) -> ResponseView {
     let by_machine = answer.kind == Kind::Answer;
     let known_at = answer.about.effective.as_ref().and_then(Effective::known_at);
+    let base = api.bases().of(&answer.report.source);
     ResponseView {
         effective: effective(answer),
         precision: known_at.map(precision),
@@ -209,15 +209,15 @@ fn response(api: &Api, answer: &Answer, evidence: Vec<String>) -> ResponseView {
         status: if answer.performer.is_some() { "final" } else { "preliminary" },
         confidence: by_machine.then(|| answer.confidence.get()),
         confirmed_by: answer.performer.as_ref().map(|person| PersonView {
-            reference: api.base.absolute(&person.practitioner).unwrap_or_default(),
+            reference: base.absolute(&person.practitioner).unwrap_or_default(),
             name: person.name.clone(),
             at: crate::clock::instant(answer.stated_at),
         }),
         evidence,
         source: answer.report.source.as_str().to_owned(),
-        report: api.base.join(&answer.report.relative()),
+        report: api.report_url(&answer.report),
         report_version: answer.document_version,
-        linked: answer.linked.iter().map(|report| api.base.join(&report.relative())).collect(),
+        linked: answer.linked.iter().map(|report| api.report_url(report)).collect(),
         report_kind: answer.about.kind.map(crate::domain::document::ReportKind::code),
         observation: api.base.join(&format!("Observation/{}", answer.observation_id)),
     }
@@ -228,7 +228,7 @@ fn point(api: &Api, answer: &Answer) -> PointView {
         label: answer.label.code(),
         category: category(answer),
         effective: effective(answer),
-        report: api.base.join(&answer.report.relative()),
+        report: api.report_url(&answer.report),
         observation: api.base.join(&format!("Observation/{}", answer.observation_id)),
     }
 }
@@ -249,10 +249,11 @@ pub async fn lastn(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse,
             _ => drop(rest.append_pair(&name, &value)),
         }
     }
-    let mut filter = search::parse(&rest.finish(), &api.base, false)?.filter;
-    if filter.subjects.is_none() {
+    let mut filter = search::parse(&rest.finish(), &api.bases(), false)?.filter;
+    if filter.subjects.is_empty() {
         return Err(ApiError::SearchValue("patient"));
     }
+    api.of_one_source(&filter).await?;
     if filter.statuses.is_none() {
         // What was taken back is not the last word.
         filter.statuses = Some(vec!["preliminary".to_owned(), "final".to_owned()]);
@@ -266,7 +267,7 @@ pub async fn lastn(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse,
         filter.codes.push(code);
         for answer in api.store.search_observations(&filter, Order::LatestFirst, None, max).await?.answers {
             let url = api.base.join(&format!("Observation/{}", answer.observation_id));
-            entries.push(EntryView::matched(url, raw(author::observation(&answer, &api.base)?.json)));
+            entries.push(EntryView::matched(url, raw(api.observation(&answer)?)));
         }
     }
     let total = i64::try_from(entries.len()).unwrap_or(i64::MAX);

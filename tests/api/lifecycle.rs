@@ -1,12 +1,13 @@
 //! Starting, ending, dying, and what survives it.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use serde_json::json;
 
-use crate::harness::{NOT_STATED, RESPONDED, Service, TestDatabase, report, with_id};
+use crate::harness::{NOT_STATED, RESPONDED, RESPONSUM, Service, TestDatabase, report, with_id};
 
 #[test]
 fn sigterm_finishes_what_is_in_hand_and_exits_0() {
@@ -143,4 +144,33 @@ fn the_database_going_away_is_told_and_passes() {
     let id = service.accepted(&report(RESPONDED));
     service.settle();
     assert_eq!(service.observation(&format!("DiagnosticReport/{id}"))["status"], json!("preliminary"));
+}
+
+#[test]
+fn a_command_beside_a_service_uses_its_private_postgres_and_leaves_it_running() {
+    // Made by the service, so that the account that runs Postgres for root may enter.
+    let data_dir = std::env::temp_dir().join(format!("responsum-beside-{}", uuid::Uuid::new_v4().simple()));
+    let data_dir = data_dir.to_str().expect("a path of text");
+    let own = ["--embedded-db", "--data-dir", data_dir];
+    let mut service = Service::start_with(Arc::new(TestDatabase::new()), &own, &[]);
+    let settings = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
+    std::fs::write(settings.path(), "[sources.ehr]\nbase_url = \"http://127.0.0.1:1/fhir\"\n").expect("written");
+    let file = settings.path().to_str().expect("a path of text");
+    for (command, said) in [
+        (&["replay"][..], "jobs that get another chance: 0"),
+        (&["export-decisions"], ""),
+        (&["subscriptions", "list", "--config", file], "ehr:\n  none"),
+    ] {
+        let output = Command::new(RESPONSUM).args(command).args(own).output().expect("the executable runs");
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success() && out.contains(said), "{command:?}: {out}{err}");
+    }
+    service.get("/health/ready").expect(200);
+    // A second service is not a command.
+    let second =
+        Command::new(RESPONSUM).args(["serve", "--listen", "127.0.0.1:0"]).args(own).output().expect("it runs");
+    assert!(String::from_utf8_lossy(&second.stderr).contains("is in use by another service"));
+    service.signal(Signal::SIGTERM);
+    assert_eq!(service.ended(), Some(0), "{}", service.log());
+    std::fs::remove_dir_all(data_dir).expect("removed");
 }

@@ -79,9 +79,15 @@ fn a_timeline_knows_one_source_unless_it_is_asked_for_more() {
     service.settle();
     service.database.execute("UPDATE reports SET source = 'ward-3'");
     let count = |path: &str| service.get(path).expect(200).json()["responses"].as_array().map(Vec::len);
-    assert_eq!(count("/patients/1/timeline"), Some(0));
+    // One source alone has this patient: there is nothing to mistake.
+    let timeline = service.get("/patients/1/timeline").expect(200).json();
+    assert_eq!((&timeline["sources"], timeline["responses"].as_array().map(Vec::len)), (&json!(["ward-3"]), Some(1)));
+    service.put("/fhir/DiagnosticReport/b", &with_id(dated("Patient/1", "2026-01-10", RESPONDED), "b")).expect(201);
+    service.settle();
+    assert!(service.get("/patients/1/timeline").expect(400).body.contains("source=NAME"));
+    assert_eq!(count("/patients/1/timeline?source=local"), Some(1));
     assert_eq!(count("/patients/1/timeline?source=ward-3"), Some(1));
-    assert_eq!(count("/patients/timeline?patient=Patient/1&source=local,ward-3"), Some(1));
+    assert_eq!(count("/patients/timeline?patient=Patient/1&source=local,ward-3"), Some(2));
     for fault in [
         "/patients/timeline",
         "/patients/1/timeline?source=A",

@@ -4,8 +4,110 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use crate::habits::{Ehr, LastUpdated, long_ago, notification};
-use crate::harness::{NOT_RESPONDED, RESPONDED, report};
+use crate::harness::{NOT_RESPONDED, RESPONDED, note, report};
 use crate::listening::Listening;
+
+/// Why the source's next search waits, as `GET /sources/ehr` says it.
+fn why_it_waits(listening: &Listening) -> String {
+    let shown = listening.shown();
+    let jobs = shown["jobs"].as_array().expect("jobs");
+    let search = jobs.iter().find(|jobs| jobs["kind"] == "catch-up");
+    search.and_then(|jobs| jobs["waitingReason"].as_str()).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn one_search_that_is_refused_keeps_no_other_from_being_done() {
+    let ehr = Ehr::start();
+    ehr.state().forbids = Some("DiagnosticReport?");
+    ehr.state().offers_history = true;
+    ehr.write("n", &note(RESPONDED));
+    let listening = Listening::to(&ehr, "poll_seconds = 1");
+    listening.until("the other type", || listening.reports() == ["DocumentReference/n 1"]);
+    listening.until("the reason", || why_it_waits(&listening).contains("it answered 403"));
+    listening.ping();
+    listening.until("the histories", || ehr.asked("DocumentReference/_history") > 0);
+}
+
+const INSIDE: &str = "http://ehr.internal:9999/fhir";
+
+/// An EHR behind a proxy, with seven reports on four pages, one of them with its text in a Binary.
+fn behind_a_proxy() -> Ehr {
+    let ehr = Ehr::start();
+    ehr.state().calls_itself = Some(INSIDE);
+    ehr.state().page_size = 2;
+    for id in 0..7 {
+        let mut body = report(RESPONDED);
+        if id == 0 {
+            let binary = json!({"resourceType": "Binary", "contentType": "text/plain", "data": body["presentedForm"][0]["data"]});
+            ehr.write_at("b", &binary, long_ago());
+            body["presentedForm"] = json!([{"contentType": "text/plain", "url": format!("{INSIDE}/Binary/b")}]);
+        }
+        ehr.write_at(&format!("r{id}"), &body, long_ago());
+    }
+    ehr
+}
+
+#[test]
+fn a_source_that_calls_itself_otherwise_is_read_to_its_last_page() {
+    let ehr = behind_a_proxy();
+    let listening = Listening::to(&ehr, &format!("since = \"2020\"\nalso_known_as = [\"{INSIDE}/\"]"));
+    listening.until_quiet();
+    assert_eq!(listening.reports().len(), 7);
+    assert_eq!(listening.shown()["behindSeconds"], 0.0);
+    let told = listening.service.get("/sources/ehr/DiagnosticReport/r0/$annotation").expect(200).json();
+    assert_eq!((&told["label"], &told["coverage"]["unread"]), (&json!("responded"), &json!([])), "the Binary is read");
+    // Named by that name, it is the same report.
+    let found =
+        |source: String| listening.service.get(&format!("/fhir/Observation?_source={source}")).expect(200).json();
+    let bundle = found(format!("{INSIDE}/DiagnosticReport/r0"));
+    assert_eq!(bundle["total"], 1, "{bundle}");
+    assert_eq!(bundle["entry"][0]["resource"]["meta"]["source"], format!("{}/DiagnosticReport/r0", ehr.base));
+    // An event of it is read, and not searched for.
+    let searched = ehr.asked("_lastUpdated");
+    ehr.write_at("r9", &report(NOT_RESPONDED), long_ago());
+    let event = (1, format!("{INSIDE}/DiagnosticReport/r9"));
+    listening.notify(&notification("event-notification", "s1", 1, &[event])).expect(200);
+    listening.until("the event's report", || listening.reports().len() == 8);
+    assert_eq!(ehr.asked("_lastUpdated"), searched);
+}
+
+#[test]
+fn a_next_page_that_must_not_be_asked_for_is_told_with_what_to_do() {
+    let ehr = behind_a_proxy();
+    let listening = Listening::to(&ehr, "since = \"2020\"");
+    listening.until("the first page", || listening.reports().len() == 2);
+    listening.until("the reason", || why_it_waits(&listening).contains("also_known_as"));
+    assert!(!why_it_waits(&listening).contains("ehr.internal"), "addresses may identify patients");
+    // What is new is found all the same.
+    ehr.write("new", &report(RESPONDED));
+    listening.service.database.execute("UPDATE jobs SET due_at = now() WHERE lease IS NULL AND kind = 'catch-up'");
+    listening.until("a new report", || listening.reports().contains(&"DiagnosticReport/new 1".to_owned()));
+}
+
+#[test]
+fn pages_that_lead_in_a_circle_are_not_followed_and_told() {
+    let ehr = Ehr::start();
+    ehr.state().goes_in_circles = true;
+    ehr.write("a", &report(RESPONDED));
+    let listening = Listening::to(&ehr, "");
+    listening.until("the reason", || why_it_waits(&listening).contains("leads to one that was read"));
+    assert_eq!(listening.reports(), ["DiagnosticReport/a 1"]);
+    assert!(ehr.asked("GET DiagnosticReport?") <= 3, "{}", ehr.asked("GET DiagnosticReport?"));
+}
+
+#[test]
+fn a_page_of_any_length_is_taken_in() {
+    let ehr = Ehr::start();
+    ehr.state().page_size = 2_000;
+    for id in 0..1_100 {
+        let mut body = report(RESPONDED);
+        body["status"] = "registered".into();
+        ehr.write_at(&format!("r{id}"), &body, long_ago());
+    }
+    let listening = Listening::to(&ehr, "since = \"2020\"");
+    listening.until("all of it", || listening.reports().len() == 1_100);
+    assert_eq!(ehr.asked("_offset"), 0);
+}
 
 #[test]
 fn a_source_without_subscriptions_is_polled() {

@@ -41,6 +41,12 @@ pub struct State {
     pub refused_contents: Vec<&'static str>,
     /// Requests with this in their address are refused with 500.
     pub fails_at: Option<&'static str>,
+    /// Requests with this in their address are refused with 403.
+    pub forbids: Option<&'static str>,
+    /// The base URL by which it names its pages, if it is another than the one that it is asked by.
+    pub calls_itself: Option<&'static str>,
+    /// The next page of every page is that page.
+    pub goes_in_circles: bool,
     /// The lines of an export; none: it offers none.
     pub export: Option<String>,
     /// `METHOD path?query` of all that it was asked.
@@ -178,6 +184,10 @@ fn answer(request: &Request, state: &mut State, base: &str) -> Reply {
     if state.fails_at.is_some_and(|part| asked.contains(part)) {
         return outcome(500, "exception");
     }
+    if state.forbids.is_some_and(|part| asked.contains(part)) {
+        return outcome(403, "forbidden");
+    }
+    let base = state.calls_itself.unwrap_or(base);
     match (request.method.as_str(), parts.as_slice()) {
         (_, ["metadata"]) => reply(200, &capability(state)),
         ("GET", ["Subscription"]) => {
@@ -293,8 +303,9 @@ fn search(request: &Request, state: &State, base: &str, kind: &str) -> Reply {
     let mut query = url::form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(request.query.iter().filter(|(name, _)| name != "_offset"));
     let mut links = vec![json!({"relation": "self", "url": format!("{base}/{kind}")})];
-    if offset + page.len() < found.len() {
-        query.append_pair("_offset", &(offset + page.len()).to_string());
+    if state.goes_in_circles || offset + page.len() < found.len() {
+        let next = if state.goes_in_circles { offset } else { offset + page.len() };
+        query.append_pair("_offset", &next.to_string());
         links.push(json!({"relation": "next", "url": format!("{base}/{kind}?{}", query.finish())}));
     }
     let entries: Vec<_> =

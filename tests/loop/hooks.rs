@@ -59,6 +59,11 @@ fn what_is_no_notification_is_refused_in_words() {
     ] {
         assert_eq!(listening.hook("POST", "/hooks/ehr", Some(body)).expect(status).issue(), issue);
     }
+    for id in ["%2e%2e", "%2e", "a%20b"] {
+        listening.hook("PUT", &format!("/hooks/ehr/DiagnosticReport/{id}"), None).expect(404);
+    }
+    let asked = listening.service.database.count("SELECT count(*) FROM jobs WHERE kind = 'fetch'");
+    assert_eq!(asked, 0, "nothing is asked for that no server can have");
     let many = json!({"resourceType": "Bundle", "entry": vec![json!({}); 1001]});
     assert_eq!(listening.notify(&many).expect(413).issue(), "too-costly");
     let bearer = format!("Bearer {SECRET}");

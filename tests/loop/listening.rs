@@ -11,7 +11,7 @@ use crate::habits::Ehr;
 use crate::harness::{Answer, Service, TestDatabase};
 
 /// What notifications carry.
-pub const SECRET: &str = "hook-s3cret";
+pub const SECRET: &str = "hook-s3cret-of-the-tests";
 
 const WAIT_SECONDS_MAX: u64 = 60;
 

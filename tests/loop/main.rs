@@ -18,6 +18,7 @@ mod notified;
 mod once;
 mod proxy;
 mod setting;
+mod several;
 mod smart;
 mod subscriptions;
 mod uncertain;

@@ -87,9 +87,37 @@ fn what_is_missing_is_said_with_the_exit_code() {
     let ehr = Ehr::start();
     let listening = Listening::to(&ehr, "fhir_version = \"R5\"");
     let output = subscriptions(&listening, &["create"]);
-    let err = String::from_utf8_lossy(&output.stderr);
+    let out = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(1));
-    assert!(err.contains("lists no SubscriptionTopic"), "{err}");
+    assert!(out.contains("failed: the source lists no SubscriptionTopic"), "{out}");
     let output = subscriptions(&listening, &["create", "--source", "other"]);
     assert!(String::from_utf8_lossy(&output.stderr).contains("[sources.other]"));
+}
+
+#[test]
+fn a_source_that_cannot_be_done_keeps_no_other_from_being_done() {
+    let ehr = Ehr::start();
+    let folder = tempfile::tempdir().expect("a folder");
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, SECRET).expect("written");
+    let more = format!(
+        "[sources.away]\nbase_url = \"http://127.0.0.1:1/fhir\"\nhook_secret_file = \"{}\"\n\
+         [sources.polled]\nbase_url = \"{}\"\npoll_seconds = 3600\nwrite = \"nothing\"\n",
+        secret.display(),
+        ehr.base
+    );
+    let listening = Listening::to(&ehr, &more);
+    for (command, done) in [("create", "made"), ("repair", "found")] {
+        let output = subscriptions(&listening, &[command]);
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(1), "{out}");
+        assert!(out.contains("away:\n  failed: the source \"away\": no connection could be made"), "{out}");
+        assert_eq!(out.matches(&format!("  {done} ")).count(), 2, "{out}");
+        assert!(out.contains("polled:\n  polled every 3600 s"), "{out}");
+    }
+    // Showing what is known takes no secret.
+    let listed = said(&subscriptions(&listening, &["list"]));
+    assert_eq!((listed.matches("active").count(), listed.matches("none").count()), (2, 2), "{listed}");
+    let asked = subscriptions(&listening, &["create", "--source", "polled"]);
+    assert_eq!(asked.status.code(), Some(1), "one that is asked for by name was to be made");
 }

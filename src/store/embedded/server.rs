@@ -184,6 +184,13 @@ impl Server {
     }
 }
 
+/// The folder of the socket of the server that runs this cluster, once it takes connections; none if none runs.
+pub(super) fn socket_of(cluster: &Path) -> Result<Option<PathBuf>, EmbeddedError> {
+    let found = PidFile::read(&cluster.join("postmaster.pid"))?;
+    let ready = found.filter(|found| found.ready && is_server_of(found.pid, cluster));
+    Ok(ready.map(|found| found.socket_dir))
+}
+
 /// What `postmaster.pid` tells (PostgreSQL, `src/include/utils/pidfile.h`).
 #[derive(Debug, PartialEq, Eq)]
 struct PidFile {
