@@ -42,13 +42,16 @@ pub(super) fn without_link_targets(text: &str) -> String {
 /// What `pdftotext` printed, without the heads and feet of pages that `given` has once: lines that come again, their
 /// numbers aside, while `given` has one like them.
 pub(super) fn without_repeated_heads(printed: &str, given: &str) -> String {
-    let like = |line: &str| line.chars().filter(|c| c.is_alphabetic()).collect::<String>();
+    // A number alone is like any other: pages count.
+    let like = |line: &str| {
+        let letters: String = line.chars().filter(|c| c.is_alphabetic()).collect();
+        if letters.is_empty() && !line.trim().is_empty() { "#".to_owned() } else { letters }
+    };
     let mut counts = HashMap::new();
-    for line in given.lines() {
-        *counts.entry(like(line)).or_insert(0_usize) += 1;
+    for cell in given.lines().flat_map(|line| line.split(" | ").chain(line.contains(" | ").then_some(line))) {
+        *counts.entry(like(cell)).or_insert(0_usize) += 1;
     }
     let mut seen = HashSet::new();
-    // A number alone is like any other: pages count.
     let kept = printed.lines().filter(|line| seen.insert(like(line)) || counts.get(&like(line)) != Some(&1));
     kept.collect::<Vec<_>>().join("\n")
 }
