@@ -225,7 +225,7 @@ impl<'t> Markup<'t> {
 /// Bytes of a tag that are looked at to see whether it is one.
 const TAG_BYTES_LOOKED: usize = 200;
 
-/// Whether the `<` before `rest` is one that somebody wrote for "less than", as in "SUVmax<liver; size <5 mm</p>": what follows
+/// Whether the `<` before `rest` is one that somebody wrote for "less than", as in `SUVmax<liver; size <5 mm</p>`: what follows
 /// it is no element's name, and another `<` comes before its `>`.
 fn is_a_sign(rest: &str) -> bool {
     let (name, attributes) = rest.split_at(rest.bytes().take_while(|byte| !is_name_end(*byte)).count());
