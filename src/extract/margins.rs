@@ -206,7 +206,7 @@ const CLINICAL_STEMS: [&str; 45] = [
 ];
 
 /// Whether a text tells of a patient's disease.
-fn is_clinical(lower: &str) -> bool {
+pub(super) fn is_clinical(lower: &str) -> bool {
     static CLINICAL: Words = Words::new(
         "cr, pr, sd, pd, ln, ct, mri, pet, mm, cm, mass, masses, recist, stable, unchanged, died, deceased, hospice, mrd, \
          dlbcl, nsclc, aml, cll, psa, cea",

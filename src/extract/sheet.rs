@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use super::gap::Gap;
-use super::rendition::Marked;
-use crate::domain::narrative::SectionKind;
+use super::rendition::{Marked, Reading, Refusal};
+use crate::domain::narrative::{SectionKind, UnreadReason};
 use crate::domain::source_map::{Place, SourceMap};
 
 /// Characters of a heading: a paragraph that is longer is text, whatever its style says.
@@ -77,6 +77,31 @@ impl Sheets {
             let aside = self.take(Page::Aside);
             self.of(Page::Body).append(aside);
         }
+    }
+
+    /// All that is on them: the notes at a page's foot and the headers and footers behind the text.
+    pub(super) fn finish(
+        mut self,
+        margins: Vec<(SectionKind, Sheet)>,
+        mut notes: Vec<String>,
+        unread: Vec<(String, Refusal)>,
+    ) -> Result<Reading, Refusal> {
+        let (mut body, footnotes) = (self.take(Page::Body), self.take(Page::Notes));
+        body.append(footnotes);
+        if !margins.is_empty() {
+            notes.push("headers and footers are put behind the text, each once".to_owned());
+        }
+        for (kind, mut margin) in margins {
+            margin.head(kind);
+            body.append(margin);
+        }
+        let (body, map, headings) = body.finish();
+        let (hidden, hidden_map, _) = self.take(Page::Hidden).finish();
+        if !unread.is_empty() && !body.contains(char::is_alphanumeric) && !hidden.contains(char::is_alphanumeric) {
+            let detail = format!("It holds no text but {}: a scan, perhaps. Send the report as text too.", unread[0].0);
+            return Err(Refusal::new(UnreadReason::Empty, detail));
+        }
+        Ok(Reading { body, map, headings, hidden, hidden_map, unread, notes })
     }
 }
 

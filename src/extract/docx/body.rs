@@ -429,25 +429,8 @@ impl Body {
 
     /// Everything that was read.
     pub(super) fn finish(self) -> Result<Reading, Refusal> {
-        let mut notes = self.counts.notes();
-        let unread = self.counts.unread();
-        let mut sheets = self.sheets;
-        let (mut body, hidden) = (sheets.take(Page::Body), sheets.take(Page::Hidden));
-        body.append(sheets.take(Page::Notes));
-        if !self.margins.is_empty() {
-            notes.push("headers and footers are put behind the text, each once".to_owned());
-        }
-        for (kind, mut margin) in self.margins {
-            margin.head(kind);
-            body.append(margin);
-        }
-        let (body, map, headings) = body.finish();
-        let (hidden, hidden_map, _) = hidden.finish();
-        if !unread.is_empty() && !body.contains(char::is_alphanumeric) && !hidden.contains(char::is_alphanumeric) {
-            let detail = format!("It holds no text but {}: a scan, perhaps. Send the report as text too.", unread[0].0);
-            return Err(Refusal::new(UnreadReason::Empty, detail));
-        }
-        Ok(Reading { body, map, headings, hidden, hidden_map, unread, notes })
+        let (notes, unread) = (self.counts.notes(), self.counts.unread());
+        self.sheets.finish(self.margins, notes, unread)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::super::headings;
+use super::super::{headings, margins};
 use super::lines::Line;
 use super::prose;
 use crate::domain::narrative::SectionKind;
@@ -87,7 +87,7 @@ fn begins_part(text: &str) -> bool {
 
 /// Whether a line may say something about the patient.
 fn is_clinical(text: &str) -> bool {
-    !headings::states_nothing(text) || has_measure(text)
+    !headings::states_nothing(text) || margins::is_clinical(&text.to_ascii_lowercase()) || has_measure(text)
 }
 
 /// Whether a number with a unit is in a text.
@@ -95,7 +95,7 @@ fn has_measure(text: &str) -> bool {
     let words: Vec<&str> = text.split_whitespace().collect();
     words.windows(2).any(|pair| {
         pair[0].ends_with(|c: char| c.is_ascii_digit())
-            && matches!(pair[1].trim_matches(|c: char| !c.is_alphabetic()), "mm" | "cm" | "ng" | "g" | "mg" | "x" | "U")
+            && matches!(pair[1].trim_matches(|c: char| !c.is_alphabetic()), "ng" | "g" | "mg" | "x" | "U")
     })
 }
 

@@ -210,26 +210,8 @@ impl Reader<'_> {
             self.close_group(self.tokens.at());
         }
         self.output.sheets.settle_aside();
-        let mut notes = self.notes(unclosed);
-        let unread = self.unread();
-        let sheets = &mut self.output.sheets;
-        let (mut body, hidden) = (sheets.take(Page::Body), sheets.take(Page::Hidden));
-        let footnotes = sheets.take(Page::Notes);
-        body.append(footnotes);
-        if !self.shown.margins.is_empty() {
-            notes.push("headers and footers are put behind the text, each once".to_owned());
-        }
-        for (kind, mut margin) in self.shown.margins {
-            margin.head(kind);
-            body.append(margin);
-        }
-        let (body, map, headings) = body.finish();
-        let (hidden, hidden_map, _) = hidden.finish();
-        if !unread.is_empty() && !body.contains(char::is_alphanumeric) && !hidden.contains(char::is_alphanumeric) {
-            let detail = format!("It holds no text but {}: a scan, perhaps. Send the report as text too.", unread[0].0);
-            return Err(Refusal::new(UnreadReason::Empty, detail));
-        }
-        Ok(Reading { body, map, headings, hidden, hidden_map, unread, notes })
+        let (notes, unread) = (self.notes(unclosed), self.unread());
+        self.output.sheets.finish(self.shown.margins, notes, unread)
     }
 
     fn notes(&self, unclosed: usize) -> Vec<String> {
