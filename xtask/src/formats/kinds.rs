@@ -72,12 +72,7 @@ fn pdf(reader: &Reader) -> Result<Kind> {
             pages += printed.pages;
             // No words: a scan, or fonts that tell no characters.
             let has_text = words::count(&printed.text) > 0;
-            (
-                has_text.then(|| {
-                    words::f1(&extracted.text, &words::without_repeated_heads(&printed.text, &extracted.text))
-                }),
-                None,
-            )
+            (has_text.then(|| words::f1(&extracted.text, &printed.text)), None)
         })?);
     }
     if pages > 0 {

@@ -1,6 +1,6 @@
 //! Words and letters, counted alike for both sides of a comparison.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// The words of a text: runs of letters and digits.
 fn words(text: &str) -> HashMap<&str, usize> {
@@ -37,23 +37,6 @@ pub(super) fn without_link_targets(text: &str) -> String {
         rest = behind;
     }
     kept + rest
-}
-
-/// What `pdftotext` printed, without the heads and feet of pages that `given` has once: lines that come again, their
-/// numbers aside, while `given` has one like them.
-pub(super) fn without_repeated_heads(printed: &str, given: &str) -> String {
-    // A number alone is like any other: pages count.
-    let like = |line: &str| {
-        let letters: String = line.chars().filter(|c| c.is_alphabetic()).collect();
-        if letters.is_empty() && !line.trim().is_empty() { "#".to_owned() } else { letters }
-    };
-    let mut counts = HashMap::new();
-    for cell in given.lines().flat_map(|line| line.split(" | ").chain(line.contains(" | ").then_some(line))) {
-        *counts.entry(like(cell)).or_insert(0_usize) += 1;
-    }
-    let mut seen = HashSet::new();
-    let kept = printed.lines().filter(|line| seen.insert(like(line)) || counts.get(&like(line)) != Some(&1));
-    kept.collect::<Vec<_>>().join("\n")
 }
 
 /// Letters and digits alone: what layout cannot change.
