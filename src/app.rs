@@ -26,7 +26,7 @@ use crate::registry::{Registry, Switch};
 use crate::source::Sources;
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedError, EmbeddedPostgres};
-use crate::web::{self, Access, Api, Hooks};
+use crate::web::{self, Access, Api, Bases, Hooks};
 use crate::{telemetry, worker};
 
 /// Connections that a store keeps unless the settings say otherwise.
@@ -158,7 +158,9 @@ pub async fn serve(source: ConfigSource, role: Role) -> anyhow::Result<()> {
         let body_bytes_max = config.server.body_bytes_max;
         let registry = Arc::clone(&registry);
         let hooks = Hooks::load(&sources).context("reading the secrets of notifications (hook_secret_file)")?;
-        let api = Api { store, pipeline, registry, sources, switch, base, hooks, clock, body_bytes_max, metrics };
+        let bases = Bases::of_sources(base.clone(), &sources);
+        let api =
+            Api { store, pipeline, registry, sources, switch, base, bases, hooks, clock, body_bytes_max, metrics };
         let server = web::server(listener, api, access, &config.server)?;
         let handle = server.handle();
         let stopped = stop.clone();

@@ -110,12 +110,6 @@ fn byte_order_mark(bytes: &[u8]) -> Option<(Charset, usize)> {
     }
 }
 
-/// Whether each character has several bytes, ASCII included.
-pub(super) fn is_text_wide(bytes: &[u8]) -> bool {
-    let marked = byte_order_mark(bytes).is_some_and(|_| !bytes.starts_with(b"\xef\xbb\xbf"));
-    marked || sniff::looks_wide(bytes).is_some()
-}
-
 /// Decodes by byte order mark, then by the charset that is declared (by `declared_by`: "the content type") unless the
 /// bytes show another, then as the bytes look: UTF-16 or UTF-32 by zero bytes, valid UTF-8, the charset of a language
 /// whose letters they would be, windows-1252, which is what Latin-1 means in practice (WHATWG Encoding Standard).

@@ -1,7 +1,7 @@
 //! What stands between two pieces of a text in the making.
 
 /// Between the cells of a table row.
-const CELL_SEPARATOR: &str = " | ";
+pub(super) const CELL_SEPARATOR: &str = " | ";
 
 /// What separates two pieces of text; the larger one wins.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

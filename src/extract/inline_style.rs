@@ -29,14 +29,11 @@ impl Style {
         let mut hidden = [false; HIDING.len()];
         for rule in attribute(tag, "style").unwrap_or_default().split(';') {
             let Some((property, value)) = rule.split_once(':') else { continue };
-            let value = value.split('!').next().unwrap_or_default().trim();
-            style.take(property.trim(), value);
-            let hides = |(known, values): &(&str, &[&str])| {
-                property.trim().eq_ignore_ascii_case(known).then(|| is_one_of(value, values))
-            };
+            let (property, value) = (property.trim(), value.split('!').next().unwrap_or_default().trim());
+            style.take(property, value);
             // Of two rules for one property the last counts.
-            for (hidden, hiding) in hidden.iter_mut().zip(&HIDING) {
-                *hidden = hides(hiding).unwrap_or(*hidden);
+            if let Some(at) = HIDING.iter().position(|(hiding, _)| property.eq_ignore_ascii_case(hiding)) {
+                hidden[at] = is_one_of(value, HIDING[at].1);
             }
         }
         style.hides = attribute(tag, "hidden").is_some() || hidden.contains(&true);

@@ -207,7 +207,7 @@ pub(super) fn read_within(recognised: &Recognised, bytes: &[u8], nesting: Nestin
         Format::Html => html::read(bytes, charset, false)?,
         Format::Xhtml => html::read(bytes, charset, true)?,
         // In UTF-16 its characters are counted, not its bytes.
-        Format::Rtf if charset::is_text_wide(bytes) => {
+        Format::Rtf if sniff::is_wide(bytes) => {
             rtf::read(charset::decode(bytes, None).map_err(|fault| not_decodable(&fault))?.text.as_bytes())?
         }
         Format::Rtf => rtf::read(bytes)?,

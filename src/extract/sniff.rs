@@ -225,6 +225,13 @@ pub(super) fn pdf_start(bytes: &[u8]) -> Option<usize> {
     bytes[..bytes.len().min(PDF_LEAD_BYTES_MAX)].windows(7).position(versions)
 }
 
+/// Where the RTF begins in these bytes: behind a byte order mark, blanks, or signs of a transport.
+pub(super) fn rtf_start(bytes: &[u8]) -> Option<usize> {
+    let mark = if bytes.starts_with(b"\xef\xbb\xbf") { 3 } else { 0 };
+    let lead = bytes[mark..].iter().take_while(|byte| byte.is_ascii_control() || **byte == b' ').count();
+    bytes[mark + lead..].starts_with(b"{\\rtf").then_some(mark + lead)
+}
+
 /// Whether there is nothing but long lines of base64.
 fn is_base64(head: &str) -> bool {
     let letters = head.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=\r\n".contains(&b));
@@ -233,10 +240,12 @@ fn is_base64(head: &str) -> bool {
 
 /// Formats that begin with fixed bytes.
 fn binary_signature(bytes: &[u8]) -> Option<Format> {
+    if rtf_start(bytes).is_some() {
+        return Some(Format::Rtf);
+    }
     // Some producers put blanks or a byte order mark before the signature; PDF allows up to 1,024 bytes of anything.
     let start = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
-    let signatures: [(&[u8], Format); 10] = [
-        (b"{\\rtf", Format::Rtf),
+    let signatures: [(&[u8], Format); 9] = [
         (b"%PDF-", Format::Pdf),
         (b"GIF8", Format::Image),
         (b"\x89PNG\r\n", Format::Image),
@@ -253,11 +262,6 @@ fn binary_signature(bytes: &[u8]) -> Option<Format> {
     if pdf_start(bytes).is_some() {
         return Some(Format::Pdf);
     }
-    // Signs of a transport before it.
-    let lead = bytes.iter().take_while(|byte| byte.is_ascii_control()).count();
-    if bytes[lead..].starts_with(b"{\\rtf") {
-        return Some(Format::Rtf);
-    }
     if start.starts_with(b"PK\x03\x04") {
         let head = &start[..start.len().min(SNIFFED_BYTES_MAX)];
         let names = |name: &[u8]| head.windows(name.len()).any(|window| window == name);
@@ -269,9 +273,7 @@ fn binary_signature(bytes: &[u8]) -> Option<Format> {
 /// The head as characters, or nothing if it is binary. Only signatures are sought in it, so Latin-1 stands for
 /// every 8-bit charset.
 fn readable(head: &[u8]) -> Option<String> {
-    let wide = [&b"\xff\xfe"[..], b"\xfe\xff", b"\0\0\xfe\xff"].iter().any(|mark| head.starts_with(mark))
-        || looks_wide(head).is_some();
-    let text: String = if wide {
+    let text: String = if is_wide(head) {
         head.iter().filter(|byte| **byte != 0 && byte.is_ascii()).map(|byte| char::from(*byte)).collect()
     } else {
         head.iter().map(|byte| char::from(*byte)).collect()
@@ -281,6 +283,12 @@ fn readable(head: &[u8]) -> Option<String> {
     let odd = filled.filter(|b| *b < 0x20 && !b"\t\n\r\x0c\x0b\x1b".contains(b)).count();
     // A few stray control characters are a bad export; one in twenty is no text.
     (odd * 20 <= head.len()).then_some(text)
+}
+
+/// Whether each character has several bytes, ASCII included.
+pub(super) fn is_wide(bytes: &[u8]) -> bool {
+    [&b"\xff\xfe"[..], b"\xfe\xff", b"\0\0\xfe\xff"].iter().any(|mark| bytes.starts_with(mark))
+        || looks_wide(bytes).is_some()
 }
 
 /// Characters of several bytes each, seen without a byte order mark.

@@ -50,6 +50,12 @@ pub struct Found {
     pub updated_at: Option<OffsetDateTime>,
 }
 
+/// Where a Bundle's link of this relation leads.
+pub fn link(bundle: &RawObject<'_>, relation: &str) -> Option<String> {
+    let links = bundle.objects("link");
+    links.iter().find(|link| link.get::<String>("relation").as_deref() == Some(relation))?.get("url")
+}
+
 /// Reads a page.
 pub fn read(body: &Bytes) -> Result<Page, PageError> {
     let bundle = RawObject::parse(json::text(body)?)?;
@@ -57,14 +63,9 @@ pub fn read(body: &Bytes) -> Result<Page, PageError> {
         return Err(PageError::NotABundle);
     }
     let items = bundle.list("entry").unwrap_or(Ok(Vec::new())).map_err(|_| PageError::EntriesNotAList)?;
-    let links = bundle.objects("link");
-    let link = |relation: &str| {
-        let link = links.iter().find(|link| link.get::<String>("relation").as_deref() == Some(relation))?;
-        link.get::<String>("url")
-    };
     let mut page = Page {
-        next: link("next"),
-        understood: link("self"),
+        next: link(&bundle, "next"),
+        understood: link(&bundle, "self"),
         made_at: bundle.object("meta").and_then(|meta| instant(&meta, "lastUpdated")),
         ..Page::default()
     };

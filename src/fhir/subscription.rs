@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::json::{self, RawObject};
+use super::page;
 use crate::domain::document::LogicalId;
 use crate::domain::subscription::{SubscriptionKind, SubscriptionState};
 
@@ -171,11 +172,9 @@ pub fn page(body: &[u8]) -> Option<(Vec<Seen>, Option<String>)> {
     if bundle.get::<String>("resourceType")? != "Bundle" {
         return None;
     }
-    let next =
-        bundle.objects("link").into_iter().find(|link| link.get::<String>("relation").as_deref() == Some("next"));
     let entries = bundle.objects("entry");
     let resources = entries.iter().filter_map(|entry| seen(&entry.object("resource")?));
-    Some((resources.collect(), next.and_then(|link| link.get("url"))))
+    Some((resources.collect(), page::link(&bundle, "next")))
 }
 
 fn seen(resource: &RawObject<'_>) -> Option<Seen> {

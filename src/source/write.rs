@@ -7,7 +7,8 @@ use url::form_urlencoded::byte_serialize;
 
 use super::{Answer, Creation, Fault, Outgoing, Source, SourceError};
 use crate::domain::job::OnFailure;
-use crate::fhir::json;
+use crate::fhir::json::{self, RawObject};
+use crate::fhir::page;
 
 /// Pages of a search that are read for one resource of ours. A source that heeds the identifier needs one.
 const SEARCH_PAGES_MAX: usize = 20;
@@ -255,7 +256,7 @@ impl Source {
                     "its search on {resource_type} does not heed {parameter}: what we look for is sought in all pages"
                 ));
             }
-            let Some(next) = next(&bundle) else { return Ok(None) };
+            let Some(next) = next(&answer) else { return Ok(None) };
             answer = match self.follow(&next).await {
                 Ok(answer) if answer.is_success() => answer,
                 Err(error) if error.on_failure() != OnFailure::Fail => return Err(error),
@@ -332,9 +333,8 @@ fn value(answer: &Answer) -> Option<Value> {
 }
 
 /// The next page of a search.
-fn next(bundle: &Value) -> Option<String> {
-    let links = bundle["link"].as_array()?;
-    links.iter().find(|link| link["relation"] == "next")?["url"].as_str().map(ToOwned::to_owned)
+fn next(page: &Answer) -> Option<String> {
+    page::link(&RawObject::parse(json::text(&page.body).ok()?).ok()?, "next")
 }
 
 fn instant(text: &str) -> Option<OffsetDateTime> {

@@ -7,6 +7,7 @@ use crate::domain::document::{ReportKey, SourceName};
 use crate::domain::observation::Answer;
 use crate::fhir::author;
 use crate::fhir::reference::BaseUrl;
+use crate::source::Sources;
 use crate::store::ObservationFilter;
 
 /// The base URLs by which reports and what they refer to are named.
@@ -19,6 +20,12 @@ impl Bases {
     /// Of our own API and the sources.
     pub fn new(ours: BaseUrl, theirs: Vec<(SourceName, BaseUrl)>) -> Self {
         Self { ours, theirs }
+    }
+
+    /// The same of those that are configured.
+    pub fn of_sources(ours: BaseUrl, sources: &Sources) -> Self {
+        let theirs = sources.iter().map(|source| (source.name.clone(), source.base().clone()));
+        Self::new(ours, theirs.collect())
     }
 
     /// The base URL of a source's reports. Of a source that the settings no longer name, it is not known: its reports are
@@ -53,25 +60,19 @@ impl Bases {
 }
 
 impl Api {
-    /// The base URLs that we know.
-    pub(super) fn bases(&self) -> Bases {
-        let theirs = self.sources.iter().map(|source| (source.name.clone(), source.base().clone()));
-        Bases::new(self.base.clone(), theirs.collect())
-    }
-
     /// The absolute URL of a report, at its source.
     pub(super) fn report_url(&self, report: &ReportKey) -> String {
-        self.bases().of(&report.source).join(&report.relative())
+        self.bases.of(&report.source).join(&report.relative())
     }
 
     /// An answer as an Observation.
     pub(super) fn observation(&self, answer: &Answer) -> Result<String, ApiError> {
-        Ok(author::observation(answer, &self.base, &self.bases().of(&answer.report.source))?.json)
+        Ok(author::observation(answer, &self.base, &self.bases.of(&answer.report.source))?.json)
     }
 
     /// The Provenance of an answer.
     pub(super) fn provenance(&self, answer: &Answer) -> Result<String, ApiError> {
-        Ok(author::provenance(answer, &self.base, &self.bases().of(&answer.report.source))?)
+        Ok(author::provenance(answer, &self.base, &self.bases.of(&answer.report.source))?)
     }
 
     /// Refuses a search for an id that several sources have, unless it says whose: their patients are not one.

@@ -33,6 +33,7 @@ use actix_web::{App, HttpServer, guard, web};
 use metrics_exporter_prometheus::PrometheusHandle;
 
 pub use access::{Access, TokensError};
+pub use bases::Bases;
 pub use hooks::Hooks;
 
 use crate::clock::Clock;
@@ -61,6 +62,8 @@ pub struct Api {
     pub switch: Arc<Switch>,
     /// Our own address.
     pub base: BaseUrl,
+    /// By which addresses reports are named.
+    pub bases: Bases,
     /// Who may notify us.
     pub hooks: Hooks,
     /// The time.

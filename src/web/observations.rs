@@ -45,7 +45,7 @@ async fn answer_search(api: &Api, request: &HttpRequest, query: &str) -> Result<
         .headers()
         .get_all("prefer")
         .any(|prefer| prefer.to_str().is_ok_and(|prefer| prefer.contains("handling=lenient")));
-    let search = search::parse(query, &api.bases(), lenient)?;
+    let search = search::parse(query, &api.bases, lenient)?;
     api.of_one_source(&search.filter).await?;
     let page = api.store.search_observations(&search.filter, search.order, search.after.as_ref(), search.count).await?;
     let entries = page.answers.iter().map(|answer| {

@@ -130,8 +130,8 @@ fn asked(api: &Api, query: &str, mut patients: Vec<String>) -> Result<Asked, Api
     if patients.is_empty() {
         return Err(ApiError::SearchValue("patient"));
     }
-    let bases = api.bases();
-    let subjects = patients.iter().flat_map(|patient| search::subjects(patient, true, &bases));
+    let bases = &api.bases;
+    let subjects = patients.iter().flat_map(|patient| search::subjects(patient, true, bases));
     let filter = ObservationFilter {
         subjects: vec![subjects.collect()],
         // Two sources may each have a Patient/1: they are not taken for one without being asked to.
@@ -200,7 +200,7 @@ fn effective(answer: &Answer) -> Option<EffectiveView> {
 fn response(api: &Api, answer: &Answer, evidence: Vec<String>) -> ResponseView {
     let by_machine = answer.kind == Kind::Answer;
     let known_at = answer.about.effective.as_ref().and_then(Effective::known_at);
-    let base = api.bases().of(&answer.report.source);
+    let base = api.bases.of(&answer.report.source);
     ResponseView {
         effective: effective(answer),
         precision: known_at.map(precision),
@@ -249,7 +249,7 @@ pub async fn lastn(api: Data<Api>, request: HttpRequest) -> Result<HttpResponse,
             _ => drop(rest.append_pair(&name, &value)),
         }
     }
-    let mut filter = search::parse(&rest.finish(), &api.bases(), false)?.filter;
+    let mut filter = search::parse(&rest.finish(), &api.bases, false)?.filter;
     if filter.subjects.is_empty() {
         return Err(ApiError::SearchValue("patient"));
     }

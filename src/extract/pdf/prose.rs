@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use super::super::gap::CELL_SEPARATOR;
 use super::super::lines::is_list_marker;
 use super::super::words::Words as Dictionary;
 use super::columns::Block;
@@ -268,7 +269,7 @@ pub(super) fn page(blocks: &[Block]) -> PageText {
 /// The text of a line by itself.
 pub(super) fn text_of(line: &Line) -> String {
     let cells = Row::between(line, [None, None]).cells;
-    cells.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(" | ")
+    cells.into_iter().map(|(_, text)| text).collect::<Vec<_>>().join(CELL_SEPARATOR)
 }
 
 /// A line as cells: nearly always one.
@@ -317,7 +318,7 @@ impl Row {
             lines.push(TextLine { text: label.to_owned(), apart, runs_on: false, edge });
             apart = false;
         }
-        let text = cells.collect::<Vec<_>>().join(" | ");
+        let text = cells.collect::<Vec<_>>().join(CELL_SEPARATOR);
         if !text.is_empty() {
             lines.push(TextLine { text, apart, runs_on, edge });
         }

@@ -22,6 +22,7 @@ mod words;
 mod tests;
 
 use super::rendition::{Reading, Refusal};
+use super::sniff;
 use crate::domain::narrative::UnreadReason;
 use reader::Reader;
 
@@ -34,16 +35,14 @@ const GROUP_DEPTH_MAX: usize = 10_000;
 
 /// Reads RTF. Places in it are bytes.
 pub(super) fn read(bytes: &[u8]) -> Result<Reading, Refusal> {
-    // A byte order mark, blanks, or signs of a transport.
-    let marked = &bytes[bytes.iter().take_while(|byte| !byte.is_ascii_graphic()).count()..];
-    if !marked.starts_with(b"{\\rtf") {
+    let Some(start) = sniff::rtf_start(bytes) else {
         return Err(Refusal::new(UnreadReason::Malformed, "It is no RTF: it does not begin with `{\\rtf`."));
-    }
+    };
     if bytes.len() > RTF_BYTES_MAX {
         let detail = format!("It holds {} bytes of RTF, more than {} MiB.", bytes.len(), RTF_BYTES_MAX >> 20);
         return Err(Refusal::new(UnreadReason::TooLarge, detail));
     }
-    let mut reader = Reader::new(bytes, bytes.len() - marked.len());
+    let mut reader = Reader::new(bytes, start);
     reader.run()?;
     reader.finish()
 }
